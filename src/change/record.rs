@@ -1,0 +1,173 @@
+//! [`RecordSet`]: messages of one topic partition in one slab of bytes.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A record header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Its name.
+    pub key: String,
+    /// Its bytes; `None` is a null header.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Byte strings, or nulls, back to back in one buffer: keys or values of many records.
+#[derive(Debug, Clone, Default)]
+pub struct Slots {
+    /// The bytes.
+    pub data: Vec<u8>,
+    ranges: Vec<(u32, u32)>,
+}
+
+const NULL: (u32, u32) = (u32::MAX, u32::MAX);
+
+impl Slots {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// Forgets all, keeping the memory.
+    pub fn clear(&mut self) {
+        self.data.clear();
+        self.ranges.clear();
+    }
+
+    /// Appends a copy of `bytes`, or a null.
+    pub fn push(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
+            None => self.ranges.push(NULL),
+            Some(bytes) => {
+                let start = self.data.len();
+                self.data.extend_from_slice(bytes);
+                self.close(start);
+            }
+        }
+    }
+
+    /// Appends what was written to `data` since it was `start` bytes long.
+    pub fn close(&mut self, start: usize) {
+        self.ranges.push((start as u32, self.data.len() as u32));
+    }
+
+    /// Appends a null.
+    pub fn push_null(&mut self) {
+        self.ranges.push(NULL);
+    }
+
+    /// The `i`-th, `None` for null.
+    pub fn get(&self, i: usize) -> Option<&[u8]> {
+        let (start, end) = self.ranges[i];
+        (start != u32::MAX).then(|| &self.data[start as usize..end as usize])
+    }
+
+    /// A view of a part.
+    pub fn view(&self, range: Range<usize>) -> Payloads<'_> {
+        Payloads { data: &self.data, ranges: &self.ranges[range] }
+    }
+}
+
+/// A borrowed run of byte strings or nulls: what a decoder reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Payloads<'a> {
+    data: &'a [u8],
+    ranges: &'a [(u32, u32)],
+}
+
+impl<'a> Payloads<'a> {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// The `i`-th, `None` for null.
+    pub fn get(&self, i: usize) -> Option<&'a [u8]> {
+        let (start, end) = self.ranges[i];
+        (start != u32::MAX).then(|| &self.data[start as usize..end as usize])
+    }
+
+    /// All, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Option<&'a [u8]>> + use<'a> {
+        let this = *self;
+        (0..this.len()).map(move |i| this.get(i))
+    }
+}
+
+/// Messages of one topic partition, in offset order.
+#[derive(Debug, Clone)]
+pub struct RecordSet {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The partition.
+    pub partition: i32,
+    /// Offsets, ascending, not always consecutive.
+    pub offsets: Vec<i64>,
+    /// Timestamps in milliseconds.
+    pub timestamps: Vec<i64>,
+    /// Key bytes.
+    pub keys: Slots,
+    /// Value bytes.
+    pub values: Slots,
+    /// Headers, one list a record; empty when no record has any.
+    pub headers: Vec<Vec<Header>>,
+}
+
+impl RecordSet {
+    /// An empty set.
+    pub fn new(topic: Arc<str>, partition: i32) -> Self {
+        Self {
+            topic,
+            partition,
+            offsets: Vec::new(),
+            timestamps: Vec::new(),
+            keys: Slots::default(),
+            values: Slots::default(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// How many records.
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// Appends a record.
+    pub fn push(
+        &mut self,
+        offset: i64,
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: Vec<Header>,
+    ) {
+        if !headers.is_empty() || !self.headers.is_empty() {
+            self.headers.resize(self.len(), Vec::new());
+            self.headers.push(headers);
+        }
+        self.offsets.push(offset);
+        self.timestamps.push(timestamp);
+        self.keys.push(key);
+        self.values.push(value);
+    }
+
+    /// The headers of record `i`.
+    pub fn headers_of(&self, i: usize) -> &[Header] {
+        self.headers.get(i).map_or(&[], Vec::as_slice)
+    }
+}

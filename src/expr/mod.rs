@@ -1,0 +1,13 @@
+//! Expressions: syntax tree to typed to compiled, and the function library. Only here (and in `engine::adhoc`) is
+//! DataFusion known.
+//!
+//! **Invariant:** evaluation never fails for data: a row that cannot be computed is NULL and reported.
+//!
+//! > KSQL: comparisons and logic are two-valued, NULL compares false.
+
+pub mod aggregate;
+pub mod compile;
+pub mod functions;
+
+pub use aggregate::{Accumulator, Aggregate};
+pub use compile::{CompiledExpr, Scope, compile};

@@ -1,0 +1,3 @@
+//! Queries to [`topology::Topology`]: names bound, types checked, keys and repartitioning decided.
+
+pub mod topology;

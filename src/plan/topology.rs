@@ -1,0 +1,214 @@
+//! [`Topology`]: what a query runs, as plain serialisable data. EXPLAIN prints it, the command log stores it, the
+//! runtime builds operators from it.
+//!
+//! **Invariant:** expressions are KSQL text over the unique column names of the node's input (no qualifiers);
+//! for joins each input's columns were renamed apart by a projection below the join.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::WindowSpec;
+use crate::types::{FormatSpec, KeyWindow, LogicalSchema, SourceKind, SystemColumn, TimestampSpec};
+
+/// The version that this program writes.
+pub const TOPOLOGY_VERSION: u32 = 1;
+
+/// A query as sub-topologies that topics connect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Topology {
+    /// [`TOPOLOGY_VERSION`] of the program that made it.
+    pub version: u32,
+    /// In dependency order; repartition topics lead from earlier to later ones.
+    pub sub_topologies: Vec<SubTopology>,
+    /// The result's columns.
+    pub schema: LogicalSchema,
+    /// Whether the result is a stream or a table.
+    pub kind: SourceKind,
+}
+
+/// Operators that run together in one task per partition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubTopology {
+    /// Nodes in topological order; a node's inputs are indices of earlier nodes.
+    pub nodes: Vec<Node>,
+    /// Stores of the operators.
+    pub stores: Vec<StoreSpec>,
+}
+
+/// An operator in its place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Stable name within the query, also in store and topic names: `Aggregate`, `Join-left`.
+    pub name: String,
+    /// Indices of the nodes that feed its ports.
+    pub inputs: Vec<usize>,
+    /// What it does.
+    pub spec: OperatorSpec,
+    /// Columns that come out.
+    pub schema: LogicalSchema,
+    /// Whether a stream or a table comes out.
+    pub kind: SourceKind,
+}
+
+/// A store and how it survives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreSpec {
+    /// Stable name within the query.
+    pub name: String,
+    /// Where its changes go.
+    pub changelog: Changelog,
+}
+
+/// Where a store's changes go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Changelog {
+    /// A topic of its own, compacted; `retention_ms` adds deletion by age.
+    Topic { retention_ms: Option<i64> },
+    /// Nowhere: a transient query.
+    None,
+}
+
+/// An output column and its expression.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedExpr {
+    /// The output column.
+    pub name: String,
+    /// KSQL text over the input's columns.
+    pub expr: String,
+}
+
+/// What a node does. Column lists give names; `schema` of the node gives types.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum OperatorSpec {
+    /// Reads a source's topic.
+    Source(SourceSpec),
+    /// Reads a repartition topic written by an earlier sub-topology.
+    RepartitionSource { topic: String },
+    /// Turns upserts (value, or null value to delete) into table changes with their before images. Rows with a null
+    /// key are dropped.
+    TableSource { store: usize },
+    /// Keeps rows where the predicate is true. In streams, rows with a null value go; in tables, a row that stops
+    /// passing is deleted.
+    Filter { predicate: String },
+    /// Computes columns; key columns are renamed or passed on in order, window bounds pass. Null values stay null.
+    Project { key: Vec<NamedExpr>, value: Vec<NamedExpr> },
+    /// Appends the columns of table functions; a row becomes as many rows as the longest result, none if all are
+    /// empty. The input's columns pass.
+    FlatMap { functions: Vec<NamedExpr> },
+    /// Gives a stream a new key (PARTITION BY, or before a join); empty for no key. A failed expression gives a null
+    /// key.
+    PartitionBy { key: Vec<NamedExpr>, value: Vec<NamedExpr> },
+    /// Gives rows their group as key. A row with a NULL or failed group goes. In tables, before and after images each
+    /// get their own group.
+    GroupBy { key: Vec<NamedExpr>, value: Vec<NamedExpr> },
+    /// Writes to a repartition topic by key.
+    RepartitionSink { topic: String, partitions_of: Vec<String> },
+    /// Aggregates rows by key (and window); undoes before images when the input is a table.
+    Aggregate(AggregateSpec),
+    /// Joins two streams within a time window.
+    StreamStreamJoin(StreamStreamJoinSpec),
+    /// Joins a stream (port 0) to the current row of a table (port 1), both keyed alike. Output: key, left values,
+    /// right values.
+    StreamTableJoin { left_outer: bool, store: usize },
+    /// Joins two tables by key. Output: key, left values, right values.
+    TableTableJoin { kind: JoinSpec, left_store: usize, right_store: usize },
+    /// Keeps the current rows for pull queries.
+    Materialize { store: usize },
+    /// Stops after `rows` rows (push queries).
+    Limit { rows: u64 },
+    /// Writes the result to a topic.
+    Sink(SinkSpec),
+    /// Hands the result to whoever asked (push queries).
+    Collect,
+}
+
+/// Which rows survive without a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinSpec {
+    /// The left side's.
+    pub left_outer: bool,
+    /// The right side's.
+    pub right_outer: bool,
+}
+
+/// A source topic and how to read it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceSpec {
+    /// The source's name in the catalog.
+    pub source: String,
+    /// Its topic.
+    pub topic: String,
+    /// Stream or table.
+    pub kind: SourceKind,
+    /// All declared columns (the decoder needs those that are not wanted, too).
+    pub declared: LogicalSchema,
+    /// How keys are written.
+    pub key_format: FormatSpec,
+    /// How values are written.
+    pub value_format: FormatSpec,
+    /// The window in the key.
+    pub window: Option<KeyWindow>,
+    /// Event time out of a column.
+    pub timestamp: Option<TimestampSpec>,
+    /// System columns that the query uses, appended to the value columns in this order.
+    pub system: Vec<SystemColumn>,
+}
+
+/// A sink topic and how to write it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SinkSpec {
+    /// The topic.
+    pub topic: String,
+    /// How keys are written.
+    pub key_format: FormatSpec,
+    /// How values are written.
+    pub value_format: FormatSpec,
+    /// The window in the key.
+    pub window: Option<KeyWindow>,
+    /// Event time out of a column.
+    pub timestamp: Option<TimestampSpec>,
+}
+
+/// An aggregation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AggregateSpec {
+    /// Its store.
+    pub store: usize,
+    /// Its window.
+    pub window: Option<WindowSpec>,
+    /// One result per window when it closes, rather than every update.
+    pub emit_final: bool,
+    /// The output's value columns in order.
+    pub calls: Vec<AggregateCall>,
+}
+
+/// An aggregate function applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AggregateCall {
+    /// The output column.
+    pub name: String,
+    /// The function.
+    pub function: String,
+    /// KSQL text of each argument over the input's columns; literals for the parameters of TOPK and its like.
+    pub args: Vec<String>,
+}
+
+/// A stream–stream join. Output: key, left values, right values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StreamStreamJoinSpec {
+    /// Which rows survive without a match.
+    pub kind: JoinSpec,
+    /// How much earlier than the left record the right one may be.
+    pub before_ms: i64,
+    /// How much later than the left record the right one may be.
+    pub after_ms: i64,
+    /// How long after its window a record may come.
+    pub grace_ms: i64,
+    /// Null-padded rows at once rather than when the window closes.
+    ///
+    /// > KSQL: the behaviour without a GRACE PERIOD clause.
+    pub eager_outer: bool,
+    /// Store of the left side's records.
+    pub left_store: usize,
+    /// Store of the right side's records.
+    pub right_store: usize,
+}

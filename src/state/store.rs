@@ -1,0 +1,192 @@
+//! [`StateStore`]: what operators read and write: a write cache over a [`StateBase`].
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+
+use crate::error::Result;
+
+/// Committed state: ordered bytes.
+pub trait StateBase: Send {
+    /// The value of a key.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
+    /// Visits keys in byte order until told to stop.
+    fn range(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<()>;
+    /// Applies writes (`None` deletes) as one.
+    fn apply(&mut self, writes: &mut dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<()>;
+    /// Rough memory held, in bytes.
+    fn memory_bytes(&self) -> usize;
+}
+
+/// A named store of one task.
+pub struct StateStore {
+    name: String,
+    base: Box<dyn StateBase>,
+    cache: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+impl StateStore {
+    /// A store over committed state.
+    pub fn new(name: impl Into<String>, base: Box<dyn StateBase>) -> Self {
+        Self { name: name.into(), base, cache: BTreeMap::new() }
+    }
+
+    /// Its name within the query.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The value of a key, uncommitted writes included.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        match self.cache.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.base.get(key),
+        }
+    }
+
+    /// Writes a key.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) {
+        self.cache.insert(key.to_vec(), Some(value.to_vec()));
+    }
+
+    /// Writes a key without copying.
+    pub fn put_owned(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.cache.insert(key, Some(value));
+    }
+
+    /// Deletes a key.
+    pub fn delete(&mut self, key: &[u8]) {
+        self.cache.insert(key.to_vec(), None);
+    }
+
+    /// Visits keys in byte order until told to stop, uncommitted writes included.
+    pub fn range(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<()> {
+        if is_empty(from, to) {
+            return Ok(());
+        }
+        let mut cached = self.cache.range::<[u8], _>((from, to)).peekable();
+        let mut stopped = false;
+        self.base.range(from, to, &mut |key, value| {
+            while let Some((cached_key, _)) = cached.peek() {
+                if cached_key.as_slice() > key {
+                    break;
+                }
+                let (cached_key, cached_value) = cached.next().expect("peeked");
+                let shadows = cached_key.as_slice() == key;
+                if let Some(cached_value) = cached_value
+                    && visit(cached_key, cached_value).is_break()
+                {
+                    stopped = true;
+                    return ControlFlow::Break(());
+                }
+                if shadows {
+                    return ControlFlow::Continue(());
+                }
+            }
+            let flow = visit(key, value);
+            stopped = flow.is_break();
+            flow
+        })?;
+        if !stopped {
+            for (key, value) in cached {
+                if let Some(value) = value
+                    && visit(key, value).is_break()
+                {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Visits all keys that start with `prefix`.
+    pub fn prefix(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) -> Result<()> {
+        self.range(Bound::Included(prefix), Bound::Unbounded, &mut |key, value| {
+            if key.starts_with(prefix) { visit(key, value) } else { ControlFlow::Break(()) }
+        })
+    }
+
+    /// The uncommitted writes in key order: what the changelog gets.
+    pub fn delta(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.cache.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))
+    }
+
+    /// Whether anything is uncommitted.
+    pub fn is_dirty(&self) -> bool {
+        !self.cache.is_empty()
+    }
+
+    /// The broker committed the epoch: the writes become the base's.
+    pub fn commit(&mut self) -> Result<()> {
+        let cache = std::mem::take(&mut self.cache);
+        self.base.apply(&mut cache.into_iter())
+    }
+
+    /// A committed write read back from the changelog.
+    pub fn restore(&mut self, writes: &mut dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<()> {
+        self.base.apply(writes)
+    }
+
+    /// Rough memory held, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        let cached: usize = self.cache.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
+        self.base.memory_bytes() + cached
+    }
+}
+
+/// `BTreeMap::range` panics on these.
+fn is_empty(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
+    match (from, to) {
+        (Bound::Included(from), Bound::Included(to)) => from > to,
+        (Bound::Included(from) | Bound::Excluded(from), Bound::Excluded(to))
+        | (Bound::Excluded(from), Bound::Included(to)) => from >= to,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::MemoryBase;
+
+    fn all(store: &StateStore, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Vec<(String, String)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut found = Vec::new();
+        store
+            .range(from, to, &mut |key, value| {
+                found.push((text(key), text(value)));
+                ControlFlow::Continue(())
+            })
+            .expect("memory");
+        found
+    }
+
+    #[test]
+    fn cache_shadows_base_in_order() {
+        let mut store = StateStore::new("s", Box::new(MemoryBase::default()));
+        for key in ["b", "d", "f"] {
+            store.put(key.as_bytes(), b"old");
+        }
+        store.commit().expect("memory");
+        store.put(b"a", b"new");
+        store.put(b"d", b"new");
+        store.delete(b"f");
+        store.put(b"g", b"new");
+        let found = all(&store, Bound::Unbounded, Bound::Unbounded);
+        let expected = [("a", "new"), ("b", "old"), ("d", "new"), ("g", "new")];
+        assert_eq!(found, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
+        assert_eq!(all(&store, Bound::Excluded(b"a"), Bound::Excluded(b"d")), [("b".to_owned(), "old".to_owned())]);
+        assert_eq!(all(&store, Bound::Excluded(b"d"), Bound::Excluded(b"d")), []);
+        assert_eq!(store.get(b"f").expect("memory"), None);
+        assert_eq!(store.delta().count(), 4);
+    }
+}
