@@ -3,6 +3,7 @@
 //! **Invariant:** one SQL type has exactly one Arrow type ([`SqlType::arrow`]), so that arrays need no further tag.
 
 pub mod encoding;
+pub mod java_text;
 pub mod schema;
 pub mod sql_type;
 pub mod value;
