@@ -22,7 +22,7 @@ use super::exprs::{is_update_pair, sort_errors};
 use super::output::{RowHeads, take};
 use super::partition_by::key_names;
 use super::slots::Slots;
-use super::{Input, Operator, OperatorContext, RowError};
+use super::{Input, Operator, OperatorContext};
 use crate::change::{ChangeBatch, Op};
 use crate::error::Result;
 use crate::state::keys::{self, i64_at, ordered_i64, put_i64, put_u64, u64_at};

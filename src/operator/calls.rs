@@ -5,7 +5,7 @@ use arrow::array::ArrayRef;
 use super::exprs::{conform, report};
 use super::{OperatorContext, RowError};
 use crate::change::ChangeBatch;
-use crate::error::{Result, RecordError};
+use crate::error::{RecordError, Result};
 use crate::expr::{Accumulator, Aggregate, CompiledExpr};
 use crate::types::Value;
 

@@ -8,7 +8,7 @@ use std::ops::{Bound, ControlFlow};
 use super::exprs::has_null_key;
 use super::output::{RowHeads, SchemaCodec, pick, take};
 use super::{Input, OperatorContext};
-use crate::change::{ChangeBatch, Op};
+use crate::change::Op;
 use crate::error::Result;
 use crate::state::keys::{self, i64_at, ordered_i64, put_i64};
 use crate::time::NO_TIME;

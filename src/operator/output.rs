@@ -6,6 +6,7 @@ use arrow::array::{Array, ArrayRef, UInt32Array};
 use arrow::compute;
 use arrow::datatypes::SchemaRef;
 
+use super::Input;
 use crate::change::batch::record_batch;
 use crate::change::{ChangeBatch, Op};
 use crate::error::Result;
@@ -109,4 +110,10 @@ pub(super) fn by_arrival(left: Option<&ChangeBatch>, right: Option<&ChangeBatch>
         }
     }
     order
+}
+
+/// The batches of an operator with two inputs.
+pub(super) fn two_ports(input: Input) -> [Option<ChangeBatch>; 2] {
+    let mut ports = input.ports.into_iter();
+    [ports.next().flatten(), ports.next().flatten()]
 }

@@ -27,12 +27,7 @@ pub struct PartitionBy {
 
 impl PartitionBy {
     /// Computes `schema`'s key (none: no key) and value columns.
-    pub fn new(
-        input: &LogicalSchema,
-        schema: LogicalSchema,
-        key: Vec<PartitionKey>,
-        value: Vec<CompiledExpr>,
-    ) -> Self {
+    pub fn new(input: &LogicalSchema, schema: LogicalSchema, key: Vec<PartitionKey>, value: Vec<CompiledExpr>) -> Self {
         Self { bounds_at: input.key_len(), schema, key, value }
     }
 }

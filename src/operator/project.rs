@@ -16,12 +16,7 @@ pub struct Project {
 
 impl Project {
     /// Computes `schema`'s key and value columns; window bounds pass.
-    pub fn new(
-        input: &LogicalSchema,
-        schema: LogicalSchema,
-        key: Vec<CompiledExpr>,
-        value: Vec<CompiledExpr>,
-    ) -> Self {
+    pub fn new(input: &LogicalSchema, schema: LogicalSchema, key: Vec<CompiledExpr>, value: Vec<CompiledExpr>) -> Self {
         Self { bounds_at: input.key_len(), schema, key, value }
     }
 }

@@ -30,7 +30,8 @@ impl<E> Slots<E> {
         let slot = self.entries.len();
         self.entries.push((key.into(), entry));
         let (hasher, entries) = (&self.hasher, &self.entries);
-        self.table.insert_unique(hasher.hash_one(key), slot as u32, |slot| hasher.hash_one(&*entries[*slot as usize].0));
+        self.table
+            .insert_unique(hasher.hash_one(key), slot as u32, |slot| hasher.hash_one(&*entries[*slot as usize].0));
         slot
     }
 
@@ -44,10 +45,6 @@ impl<E> Slots<E> {
 
     pub(super) fn get_mut(&mut self, slot: usize) -> &mut E {
         &mut self.entries[slot].1
-    }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&[u8], &mut E)> {
-        self.entries.iter_mut().map(|(key, entry)| (&**key, entry))
     }
 
     pub(super) fn clear(&mut self) {
