@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 
 use super::cell::{Cell, Ordered, View, string};
 use super::declare::Function;
-use crate::types::Value;
+use crate::types::{Value, java_text};
 
 const ARRAY: &str = "ARRAY";
 const MAP: &str = "MAP";
@@ -118,23 +118,35 @@ fn of_sets() -> Vec<Function> {
         Function::scalar("ARRAY_DISTINCT", ARRAY, "The different items in order of first appearance. NULL for NULL.")
             .example("ARRAY_DISTINCT(ARRAY[1, 2, 1]) -> [1, 2]")
             .strict("(array ARRAY<T>) -> ARRAY<T>", |a| Ok(distinct(a[0].items().iter()))),
-        Function::scalar("ARRAY_UNION", ARRAY, "The different items of both arrays, those of the left first. NULL if an argument is.")
-            .example("ARRAY_UNION(ARRAY[1, 2], ARRAY[2, 3]) -> [1, 2, 3]")
-            .strict("(left ARRAY<T>, right ARRAY<T>) -> ARRAY<T>", |a| {
-                Ok(distinct(a[0].items().iter().chain(a[1].items())))
-            }),
-        Function::scalar("ARRAY_INTERSECT", ARRAY, "The different items that both arrays have, in the left one's order. NULL if an argument is.")
-            .example("ARRAY_INTERSECT(ARRAY[1, 2], ARRAY[2, 3]) -> [2]")
-            .strict("(left ARRAY<T>, right ARRAY<T>) -> ARRAY<T>", |a| {
-                let right = set(&a[1]);
-                Ok(distinct(a[0].items().iter().filter(|item| right.contains(&Ordered((*item).clone())))))
-            }),
-        Function::scalar("ARRAY_EXCEPT", ARRAY, "The different items of the left array that the right one has not. NULL if an argument is.")
-            .example("ARRAY_EXCEPT(ARRAY[1, 2], ARRAY[2, 3]) -> [1]")
-            .strict("(left ARRAY<T>, right ARRAY<T>) -> ARRAY<T>", |a| {
-                let right = set(&a[1]);
-                Ok(distinct(a[0].items().iter().filter(|item| !right.contains(&Ordered((*item).clone())))))
-            }),
+        Function::scalar(
+            "ARRAY_UNION",
+            ARRAY,
+            "The different items of both arrays, those of the left first. NULL if an argument is.",
+        )
+        .example("ARRAY_UNION(ARRAY[1, 2], ARRAY[2, 3]) -> [1, 2, 3]")
+        .strict("(left ARRAY<T>, right ARRAY<T>) -> ARRAY<T>", |a| {
+            Ok(distinct(a[0].items().iter().chain(a[1].items())))
+        }),
+        Function::scalar(
+            "ARRAY_INTERSECT",
+            ARRAY,
+            "The different items that both arrays have, in the left one's order. NULL if an argument is.",
+        )
+        .example("ARRAY_INTERSECT(ARRAY[1, 2], ARRAY[2, 3]) -> [2]")
+        .strict("(left ARRAY<T>, right ARRAY<T>) -> ARRAY<T>", |a| {
+            let right = set(&a[1]);
+            Ok(distinct(a[0].items().iter().filter(|item| right.contains(&Ordered((*item).clone())))))
+        }),
+        Function::scalar(
+            "ARRAY_EXCEPT",
+            ARRAY,
+            "The different items of the left array that the right one has not. NULL if an argument is.",
+        )
+        .example("ARRAY_EXCEPT(ARRAY[1, 2], ARRAY[2, 3]) -> [1]")
+        .strict("(left ARRAY<T>, right ARRAY<T>) -> ARRAY<T>", |a| {
+            let right = set(&a[1]);
+            Ok(distinct(a[0].items().iter().filter(|item| !right.contains(&Ordered((*item).clone())))))
+        }),
     ]
 }
 
@@ -239,7 +251,7 @@ fn join(array: &Value, delimiter: &str) -> Cell {
             Value::Null => out.push_str("null"),
             Value::Boolean(v) => out.push_str(if *v { "true" } else { "false" }),
             Value::Int(_) | Value::BigInt(_) => out.push_str(&item.int().to_string()),
-            Value::Double(v) => out.push_str(&java_text::double(*v)),
+            Value::Double(v) => out.push_str(&java_text::double_to_string(*v)),
             Value::Decimal(v) => out.push_str(&v.to_string()),
             Value::String(text) => out.push_str(text),
             _ => return Err("only arrays of plain values can be joined".to_owned()),

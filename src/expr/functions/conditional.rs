@@ -41,12 +41,7 @@ pub(super) fn functions() -> Vec<Function> {
     ]
 }
 
-fn extreme(
-    name: &'static str,
-    description: &'static str,
-    example: &'static str,
-    f: fn(&[Value]) -> Cell,
-) -> Function {
+fn extreme(name: &'static str, description: &'static str, example: &'static str, f: fn(&[Value]) -> Cell) -> Function {
     Function::scalar(name, CONDITIONAL, description)
         .example(example)
         .rows("(first INT, others INT...) -> INT", f)

@@ -230,7 +230,10 @@ impl Function {
     }
 
     fn signatures(&self) -> Vec<String> {
-        self.overloads.iter().map(|o| format!("{}{}", self.name, o.signature.as_ref().map_or(o.text, |s| s.text))).collect()
+        self.overloads
+            .iter()
+            .map(|o| format!("{}{}", self.name, o.signature.as_ref().map_or(o.text, |s| s.text)))
+            .collect()
     }
 
     fn refuse(&self, what: &str, args: &[ArgType]) -> Error {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array};
+use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array};
 use arrow::compute::{binary, unary};
 use arrow::datatypes::{ArrowPrimitiveType, Decimal128Type, Float64Type, Int32Type, Int64Type};
 
@@ -208,7 +208,8 @@ fn round_half_up(v: f64) -> f64 {
 
 /// Rounds to `places` and shows the result at `scale`.
 fn round_decimal(v: Decimal, places: i64, mode: Mode, scale: u8) -> Cell {
-    let rounded = round_unscaled(v, places, mode).and_then(|v| v.rescaled(scale)).ok_or("the decimal has too many digits")?;
+    let rounded =
+        round_unscaled(v, places, mode).and_then(|v| v.rescaled(scale)).ok_or("the decimal has too many digits")?;
     Ok(Value::Decimal(Decimal::new(rounded, scale)))
 }
 

@@ -13,8 +13,8 @@ mod array;
 mod conditional;
 mod datafusion;
 mod math;
-mod registry;
 mod regexp;
+mod registry;
 mod string;
 mod table;
 

@@ -148,7 +148,7 @@ fn replace(regex: &Regex, args: &[Value]) -> Cell {
 }
 
 /// Java's replacement text: `$n` and `${name}` are groups, a backslash makes the next character plain.
-fn expand(captures: &fancy_regex::Captures, replacement: &str, out: &mut String) -> Result<(), String> {
+fn expand(captures: &fancy_regex::Captures<str>, replacement: &str, out: &mut String) -> Result<(), String> {
     let mut chars = replacement.chars().peekable();
     while let Some(c) = chars.next() {
         match c {

@@ -247,11 +247,8 @@ fn instr(text: &str, part: &str, from: i64, occurrence: i64) -> Cell {
         return Ok(Value::Int(0));
     }
     let at = |at: &i64| text[*at as usize..].starts_with(&part);
-    let found = if from > 0 {
-        (from - 1..=len).filter(at).nth(skip)
-    } else {
-        (0..=len + from).rev().filter(at).nth(skip)
-    };
+    let found =
+        if from > 0 { (from - 1..=len).filter(at).nth(skip) } else { (0..=len + from).rev().filter(at).nth(skip) };
     Ok(Value::Int(found.map_or(0, |at| at as i32 + 1)))
 }
 
