@@ -1,0 +1,115 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value as Json;
+
+use super::*;
+
+fn records(kind: Kind, seed: u64, count: u64) -> Vec<Generated> {
+    let pace = Pace { rate: 100, speed: 60.0, start_ms: 1_700_000_000_000, count: None };
+    let mut shop = Shop::new(seed, kind);
+    (0..count).map(|i| shop.next(pace.event_time(i))).collect()
+}
+
+fn fields(topic: &str) -> &'static [&'static str] {
+    match topic {
+        "orders" => &["order_id", "user_id", "product_id", "amount", "quantity", "status", "timestamp"],
+        "payments" => &["payment_id", "order_id", "user_id", "amount", "status", "method", "timestamp"],
+        "users" => &["user_id", "name", "country", "tier"],
+        "checkout" => &["checkout_id", "timestamp", "status", "user_id", "items", "total_price"],
+        "payment" => &["checkout_id", "timestamp", "payment_status", "total_price"],
+        other => panic!("no such topic: {other}"),
+    }
+}
+
+#[test]
+fn one_seed_one_run() {
+    assert_eq!(records(Kind::All, 7, 5_000), records(Kind::All, 7, 5_000));
+    assert_ne!(records(Kind::All, 7, 500), records(Kind::All, 8, 500));
+}
+
+#[test]
+fn nearly_all_records_are_sound_and_a_few_are_not() {
+    let records = records(Kind::All, 1, 50_000);
+    let mut broken = 0;
+    for record in &records {
+        let sound = match serde_json::from_str::<Json>(&record.value) {
+            Ok(Json::Object(object)) => {
+                let names: Vec<_> = object.keys().map(String::as_str).collect();
+                names == fields(record.topic) && object.get("timestamp") != Some(&Json::from("yesterday"))
+            }
+            _ => false,
+        };
+        broken += usize::from(!sound);
+    }
+    assert!((50..150).contains(&broken), "{broken} of 50000");
+    let topics: BTreeSet<_> = records.iter().map(|record| record.topic).collect();
+    assert_eq!(topics, Kind::All.topics().iter().copied().collect());
+}
+
+#[test]
+fn kinds_stay_in_their_topics() {
+    for kind in [Kind::Orders, Kind::Payments, Kind::Checkouts, Kind::Users] {
+        let topics: BTreeSet<_> = records(kind, 3, 2_000).iter().map(|record| record.topic).collect();
+        assert_eq!(topics, kind.topics().iter().copied().collect(), "{kind:?}");
+    }
+}
+
+#[test]
+fn event_time_moves_on_with_disorder() {
+    let records = records(Kind::Orders, 5, 10_000);
+    let mut newest = 0;
+    let (mut back, mut late) = (0, 0);
+    for record in &records {
+        back += i32::from(record.timestamp < newest);
+        late += i32::from(record.timestamp < newest - 60_000);
+        newest = newest.max(record.timestamp);
+    }
+    assert!(back > 500 && (20..150).contains(&late), "{back} out of order, {late} late");
+}
+
+#[test]
+fn payments_of_checkouts_take_every_course() {
+    let mut courses: BTreeMap<String, Vec<(i64, String)>> = BTreeMap::new();
+    for record in records(Kind::Checkouts, 11, 20_000) {
+        let entry = courses.entry(record.key.clone()).or_default();
+        if let Ok(value) = serde_json::from_str::<Json>(&record.value)
+            && let Some(status) = value["payment_status"].as_str()
+        {
+            entry.push((record.timestamp, status.to_owned()));
+        }
+    }
+    let count = |wanted: &dyn Fn(&[(i64, String)]) -> bool| courses.values().filter(|course| wanted(course)).count();
+    let became_done = |course: &[(i64, String)], within: std::ops::Range<i64>| {
+        let waiting = course.iter().find(|(_, status)| status == "waiting");
+        let done = course.iter().find(|(_, status)| status == "done");
+        matches!((waiting, done), (Some((from, _)), Some((to, _))) if within.contains(&(to - from)))
+    };
+    assert!(count(&|course| became_done(course, 0..300_000)) > 500);
+    assert!(count(&|course| became_done(course, 300_000..900_000)) > 50);
+    assert!(count(&|course| course.len() == 1 && course[0].1 == "waiting") > 100);
+    assert!(count(&|course| course.iter().any(|(_, status)| status == "failed")) > 300);
+    assert!(count(&|course| course.windows(2).any(|pair| pair[0] == pair[1])) > 50, "nothing was repeated");
+}
+
+#[test]
+fn some_users_fail_again_and_again() {
+    let mut failures: BTreeMap<String, u32> = BTreeMap::new();
+    for record in records(Kind::Payments, 2, 5_000) {
+        if let Ok(value) = serde_json::from_str::<Json>(&record.value)
+            && value["status"] == "failed"
+        {
+            *failures.entry(value["user_id"].to_string()).or_default() += 1;
+        }
+    }
+    assert!(failures.values().filter(|count| **count >= 10).count() >= 5);
+    assert!(failures.len() > 50);
+}
+
+#[test]
+fn iso_timestamps_agree_with_the_record() {
+    let record = records(Kind::Checkouts, 1, 1).remove(0);
+    let value: Json = serde_json::from_str(&record.value).unwrap();
+    let text = value["timestamp"].as_str().unwrap();
+    assert!(text.ends_with('Z') && text.len() == 24, "{text}");
+    assert_eq!(chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis(), record.timestamp);
+}
