@@ -9,131 +9,9 @@ use rustyline::hint::Hinter;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Helper};
 
-use super::scan::{self, Piece};
 use super::shell::{COMMANDS, is_command};
 use super::theme::{Label, Theme};
-
-/// Words that begin or structure statements: coloured and completed.
-pub const KEYWORDS: &[&str] = &[
-    "ADD",
-    "ADVANCE",
-    "ALL",
-    "ALTER",
-    "AND",
-    "ARRAY",
-    "AS",
-    "ASSERT",
-    "BEGINNING",
-    "BETWEEN",
-    "BIGINT",
-    "BOOLEAN",
-    "BY",
-    "BYTES",
-    "CASE",
-    "CAST",
-    "CHANGES",
-    "COLUMN",
-    "CREATE",
-    "DATE",
-    "DAYS",
-    "DECIMAL",
-    "DEFINE",
-    "DELETE",
-    "DESC",
-    "DESCRIBE",
-    "DOUBLE",
-    "DROP",
-    "ELSE",
-    "EMIT",
-    "END",
-    "EXISTS",
-    "EXPLAIN",
-    "EXTENDED",
-    "FALSE",
-    "FINAL",
-    "FROM",
-    "FULL",
-    "FUNCTION",
-    "FUNCTIONS",
-    "GRACE",
-    "GROUP",
-    "HAVING",
-    "HEADER",
-    "HEADERS",
-    "HOPPING",
-    "HOURS",
-    "IF",
-    "IN",
-    "INNER",
-    "INSERT",
-    "INT",
-    "INTEGER",
-    "INTERVAL",
-    "INTO",
-    "IS",
-    "JOIN",
-    "KEY",
-    "LEFT",
-    "LIKE",
-    "LIMIT",
-    "LIST",
-    "MAP",
-    "MILLISECONDS",
-    "MINUTES",
-    "NOT",
-    "NULL",
-    "ON",
-    "OR",
-    "ORDER",
-    "OUTER",
-    "PARTITION",
-    "PAUSE",
-    "PERIOD",
-    "PRIMARY",
-    "PRINT",
-    "PROPERTIES",
-    "QUERIES",
-    "REPLACE",
-    "RESUME",
-    "RETENTION",
-    "RIGHT",
-    "RUN",
-    "SCRIPT",
-    "SECONDS",
-    "SELECT",
-    "SESSION",
-    "SET",
-    "SHOW",
-    "SIZE",
-    "SOURCE",
-    "STREAM",
-    "STREAMS",
-    "STRING",
-    "STRUCT",
-    "SYSTEM",
-    "TABLE",
-    "TABLES",
-    "TERMINATE",
-    "THEN",
-    "TIME",
-    "TIMESTAMP",
-    "TOPIC",
-    "TOPICS",
-    "TRUE",
-    "TUMBLING",
-    "TYPE",
-    "TYPES",
-    "UNDEFINE",
-    "UNSET",
-    "VALUES",
-    "VARCHAR",
-    "VARIABLES",
-    "WHEN",
-    "WHERE",
-    "WINDOW",
-    "WITH",
-    "WITHIN",
-];
+use crate::sql::{self, Class, KEYWORDS, Open};
 
 /// The line editor's helper.
 #[derive(Debug)]
@@ -152,13 +30,16 @@ impl Assist {
     /// Where the word before `at` begins, and what it could become.
     pub fn candidates(&self, line: &str, at: usize) -> (usize, Vec<String>) {
         let before = &line[..at];
-        let tokens = scan::scan(before);
+        let tokens = sql::lexer(before);
+        // Inside quotes or right behind a blank nothing is offered: the list would be everything.
         let word = match tokens.last() {
-            Some(token) if token.range.end == at && token.piece == Piece::Word => token.clone(),
-            // Inside quotes or right behind a blank nothing is offered: the list would be everything.
+            Some((span, Class::Keyword | Class::Identifier)) if span.end == at => span.start,
             _ => return (at, Vec::new()),
         };
-        let typed = &before[word.range.clone()];
+        let typed = &before[word..];
+        if typed.starts_with(['`', '"']) {
+            return (at, Vec::new());
+        }
         let upper = typed.to_uppercase();
         let mut found: Vec<String> = Vec::new();
         if tokens.len() == 1 && line.trim_start().len() == line.len() {
@@ -172,28 +53,26 @@ impl Assist {
         }
         found.sort();
         found.dedup();
-        (word.range.start, found)
+        (word, found)
     }
 
     /// The line in colours.
     pub fn painted(&self, line: &str) -> String {
         let mut out = String::with_capacity(line.len() * 2);
         let mut at = 0;
-        for token in scan::scan(line) {
-            out.push_str(&line[at..token.range.start]);
-            let text = &line[token.range.clone()];
-            let label = match token.piece {
-                Piece::Word if KEYWORDS.binary_search(&text.to_uppercase().as_str()).is_ok() => Some(Label::Keyword),
-                Piece::Text => Some(Label::Text),
-                Piece::Number => Some(Label::Number),
-                Piece::Comment => Some(Label::Quiet),
-                _ => None,
+        for (span, class) in sql::lexer(line) {
+            out.push_str(&line[at..span.start]);
+            let text = &line[span.start..span.end];
+            let label = match class {
+                Class::Keyword => Label::Keyword,
+                Class::String => Label::Text,
+                Class::Number => Label::Number,
+                Class::Comment => Label::Quiet,
+                Class::Unknown => Label::Bad,
+                Class::Identifier | Class::Operator => Label::Plain,
             };
-            match label {
-                Some(label) => out.push_str(&self.theme.paint(label, text)),
-                None => out.push_str(text),
-            }
-            at = token.range.end;
+            out.push_str(&self.theme.paint(label, text));
+            at = span.end;
         }
         out.push_str(&line[at..]);
         out
@@ -202,7 +81,30 @@ impl Assist {
 
 /// Whether Enter runs what was typed, rather than opening the next line.
 pub fn runs(text: &str) -> bool {
-    is_command(text) || scan::is_complete(text)
+    is_command(text) || sql::split_statements(text).last().is_none_or(|piece| piece.terminated)
+}
+
+/// What the text still lacks, for a hint while typing.
+fn missing(text: &str) -> Option<&'static str> {
+    let pieces = sql::split_statements(text);
+    let last = pieces.last().filter(|piece| !piece.terminated)?;
+    match last.open {
+        Some(Open::String) => return Some("'"),
+        Some(Open::Comment) => return Some("*/"),
+        Some(Open::Name) => return Some("closing quote"),
+        None => {}
+    }
+    let begun = &text[last.span.start..last.span.end];
+    let mut open = Vec::new();
+    for (span, _) in sql::lexer(begun).into_iter().filter(|(_, class)| *class == Class::Operator) {
+        match &begun[span.start..span.end] {
+            "(" => open.push(")"),
+            "[" => open.push("]"),
+            ")" | "]" => drop(open.pop()),
+            _ => {}
+        }
+    }
+    Some(open.pop().unwrap_or(";"))
 }
 
 impl Helper for Assist {}
@@ -228,7 +130,7 @@ impl Hinter for Assist {
         if at < line.len() || line.trim().is_empty() || runs(line) {
             return None;
         }
-        scan::missing(line).map(|lacks| format!("  {lacks}"))
+        missing(line).map(|lacks| format!("  {lacks}"))
     }
 }
 
@@ -259,17 +161,21 @@ mod tests {
     }
 
     #[test]
-    fn keywords_are_sorted_for_the_search() {
-        assert!(KEYWORDS.is_sorted());
-    }
-
-    #[test]
     fn enter_runs_complete_statements_and_commands_only() {
         for text in ["SELECT 1;", "help", "output csv", "", "a; b;", "-- remark"] {
             assert!(runs(text), "{text}");
         }
         for text in ["SELECT 1", "SELECT ';", "help me", "a; b"] {
             assert!(!runs(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn says_what_is_missing() {
+        let cases = [("", None), ("a", Some(";")), ("a;", None), ("f(a", Some(")")), ("f(a[1", Some("]"))];
+        for (text, lacks) in cases.into_iter().chain([("'x", Some("'")), ("a /* x", Some("*/")), ("a; f(", Some(")"))])
+        {
+            assert_eq!(missing(text), lacks, "{text}");
         }
     }
 
@@ -289,9 +195,9 @@ mod tests {
 
     #[test]
     fn painting_changes_nothing_but_colours() {
-        let line = "SELECT é, 'x' FROM orders -- all";
+        let line = "SELECT e, 'x' FROM orders -- all";
         let painted = assist().painted(line);
-        assert!(painted.starts_with("\x1b[1;34mSELECT\x1b[0m é, \x1b[32m'x'"));
+        assert!(painted.starts_with("\x1b[1;34mSELECT\x1b[0m e, \x1b[32m'x'"));
         let mut plain = painted.replace("\x1b[0m", "");
         for code in ["1;34", "32", "2"] {
             plain = plain.replace(&format!("\x1b[{code}m"), "");

@@ -67,7 +67,7 @@ impl Default for Settings {
         Self {
             bootstrap_servers: None,
             data_dir: None,
-            service_id: "default_".to_owned(),
+            service_id: "default".to_owned(),
             workers: 2,
             commit_interval: Duration::from_millis(100),
             idle_timeout: Duration::from_secs(10),

@@ -4,12 +4,12 @@ use super::args::{ExplainArgs, OutputFormat};
 use super::config::Settings;
 use super::failure::{Failure, Script};
 use super::open;
-use super::scan;
 use super::shell::Shell;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::theme::Label;
 use crate::error::Error;
+use crate::sql::{self, Class};
 
 /// Runs `eddyline explain`.
 pub fn run(settings: &Settings, args: &ExplainArgs, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -21,7 +21,8 @@ pub fn run(settings: &Settings, args: &ExplainArgs, terminal: &mut Terminal) -> 
         let text = std::fs::read_to_string(path)
             .map_err(|cause| Error::not_found(format!("cannot read {}", path.display())).caused_by(cause))?;
         let script = Script::new(path.display().to_string(), text);
-        for range in scan::statements(&script.text) {
+        for piece in sql::split_statements(&script.text) {
+            let range = piece.span.start..piece.span.end;
             let statement = &script.text[range.clone()];
             if is_query(statement) {
                 let heading = theme.paint(Label::Heading, statement);
@@ -47,10 +48,10 @@ fn first_word(statement: &str) -> &str {
 
 /// Whether the statement runs something that has a topology.
 fn is_query(statement: &str) -> bool {
-    let words: Vec<_> = scan::scan(statement)
+    let words: Vec<_> = sql::lexer(statement)
         .into_iter()
-        .filter(|token| token.piece == scan::Piece::Word)
-        .map(|token| statement[token.range].to_uppercase())
+        .filter(|(_, class)| *class == Class::Keyword)
+        .map(|(span, _)| statement[span.start..span.end].to_uppercase())
         .collect();
     match words.first().map(String::as_str) {
         Some("SELECT") => true,

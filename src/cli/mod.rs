@@ -16,7 +16,6 @@ pub mod open;
 pub mod render;
 pub mod repl;
 pub mod run;
-pub mod scan;
 pub mod shell;
 pub mod signals;
 pub mod terminal;

@@ -12,7 +12,6 @@ use super::assist::{Assist, runs};
 use super::config::Settings;
 use super::failure::{Failure, Script};
 use super::open;
-use super::scan;
 use super::shell::{Flow, Shell};
 use super::signals::Signals;
 use super::terminal::Terminal;
@@ -61,7 +60,7 @@ fn read(shell: &mut Shell<'_>, input: &mut dyn BufRead, signals: &Signals) -> Re
     loop {
         let bytes = signals.waiting(|| input.read_line(&mut script.text))?;
         let pending = &script.text[done..];
-        if bytes > 0 && !(scan::is_complete(pending) || super::shell::is_command(pending)) {
+        if bytes > 0 && !runs(pending) {
             continue;
         }
         if shell.run_from(&script, done)? == Flow::Exit || bytes == 0 {

@@ -9,12 +9,12 @@ use std::time::Duration;
 use super::args::OutputFormat;
 use super::failure::{Failure, Script};
 use super::render::{self, live::LiveTable};
-use super::scan;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::theme::Label;
 use crate::engine::{Outcome, RowEvent, RowStream, Session, TableResult};
 use crate::error::{Error, Result, Span, did_you_mean};
+use crate::sql;
 
 /// How long a running query is waited for before the keyboard is looked at.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -160,8 +160,8 @@ impl<'a> Shell<'a> {
 
     /// Runs the statements that begin at or after byte `from`.
     pub fn run_from(&mut self, script: &Script, from: usize) -> Result<Flow, Failure> {
-        for range in scan::statements(&script.text[from..]) {
-            let (start, end) = (from + range.start, from + range.end);
+        for piece in sql::split_statements(&script.text[from..]) {
+            let (start, end) = (from + piece.span.start, from + piece.span.end);
             let flow =
                 self.statement(&script.text[start..end], start).map_err(|failure| failure.in_script(script.clone()))?;
             if flow == Flow::Exit {

@@ -3,6 +3,8 @@
 /// What a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Label {
+    /// Nothing special.
+    Plain,
     /// Heading of a table or a section.
     Heading,
     /// The name of a thing.
@@ -47,10 +49,11 @@ impl Theme {
 
     /// The text as the label looks.
     pub fn paint(self, label: Label, text: &str) -> String {
-        if !self.ansi || text.is_empty() {
+        if !self.ansi || text.is_empty() || label == Label::Plain {
             return text.to_owned();
         }
         let code = match label {
+            Label::Plain => "0",
             Label::Heading => "1",
             Label::Name => "1;36",
             Label::Good => "32",

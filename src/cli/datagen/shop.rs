@@ -24,7 +24,7 @@ const FIRST_NAMES: [&str; 20] = [
 const LAST_NAMES: [&str; 10] =
     ["Almeida", "Bauer", "Costa", "Demir", "Eriksen", "Fischer", "Garcia", "Haddad", "Ito", "Kowalski"];
 const COUNTRIES: [&str; 10] = ["DE", "FR", "ES", "IT", "PL", "SE", "TR", "BR", "US", "JP"];
-const METHODS: [&str; 4] = ["card", "paypal", "bank_transfer", "invoice"];
+const METHODS: [&str; 4] = ["CARD", "PAYPAL", "BANK", "INVOICE"];
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -101,7 +101,7 @@ impl Shop {
 
     fn user(&mut self, i: usize, now_ms: i64) -> Generated {
         let name = format!("{} {}", FIRST_NAMES[i % 20], LAST_NAMES[i / 20 % 10]);
-        let tier = ["bronze", "silver", "gold"][self.dice.random_range(0..6usize).saturating_sub(3)];
+        let tier = ["BRONZE", "SILVER", "GOLD"][self.dice.random_range(0..6usize).saturating_sub(3)];
         let value = json!({
             "user_id": user_id(i), "name": name, "country": COUNTRIES[i * 7 % 10], "tier": tier,
         });
@@ -113,7 +113,7 @@ impl Shop {
         let id = format!("ord-{:06}", self.orders);
         let at = self.happened(now_ms);
         let quantity = self.dice.random_range(1..=5i64);
-        let status = self.pick(&[("created", 60), ("paid", 25), ("shipped", 12), ("cancelled", 3)]);
+        let status = self.pick(&[("CREATED", 60), ("PAID", 25), ("SHIPPED", 12), ("CANCELLED", 3)]);
         let value = json!({
             "order_id": id, "user_id": self.buyer(), "product_id": self.product(), "amount": self.amount(),
             "quantity": quantity, "status": status, "timestamp": at,
@@ -130,8 +130,8 @@ impl Shop {
         let who = self.dice.random_range(0..USERS);
         let fails = if who.is_multiple_of(20) { 0.6 } else { 0.04 };
         let status = match self.dice.random_bool(fails) {
-            true => "failed",
-            false => self.pick(&[("completed", 90), ("pending", 10)]),
+            true => "FAILED",
+            false => self.pick(&[("DONE", 90), ("WAITING", 10)]),
         };
         let method = METHODS[self.dice.random_range(0..METHODS.len())];
         let value = json!({
@@ -157,7 +157,7 @@ impl Shop {
         for (after, status) in self.course() {
             let paid_at = at + after;
             let value = json!({
-                "checkout_id": id, "timestamp": iso(paid_at), "payment_status": status, "total_price": price(total),
+                "checkout_id": id, "timestamp": self.iso(paid_at), "payment_status": status, "total_price": price(total),
             });
             let record = self.finish("payment", id.clone(), value, paid_at);
             // Two messages in a hundred are repeated, also the ones that matter.
@@ -168,7 +168,7 @@ impl Shop {
             self.later(paid_at, record);
         }
         let value = json!({
-            "checkout_id": id, "timestamp": iso(at), "status": "created", "user_id": self.buyer(), "items": items,
+            "checkout_id": id, "timestamp": self.iso(at), "status": "created", "user_id": self.buyer(), "items": items,
             "total_price": price(total),
         });
         self.finish("checkout", id, value, at)
@@ -240,6 +240,13 @@ impl Shop {
         price(cents)
     }
 
+    /// UTC; one sender in ten leaves the zone out.
+    fn iso(&mut self, ms: i64) -> String {
+        let at = DateTime::from_timestamp_millis(ms).unwrap_or_default();
+        let zone = if self.dice.random_ratio(1, 10) { "" } else { "Z" };
+        format!("{}{zone}", at.format("%Y-%m-%dT%H:%M:%S%.3f"))
+    }
+
     fn pick(&mut self, choices: &[(&'static str, u32)]) -> &'static str {
         let total = choices.iter().map(|(_, weight)| weight).sum();
         let mut at = self.dice.random_range(0..total);
@@ -259,9 +266,4 @@ fn user_id(i: usize) -> String {
 
 fn price(cents: u64) -> Json {
     json!(cents as f64 / 100.0)
-}
-
-fn iso(ms: i64) -> String {
-    let at = DateTime::from_timestamp_millis(ms).unwrap_or_default();
-    at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }

@@ -96,7 +96,7 @@ fn some_users_fail_again_and_again() {
     let mut failures: BTreeMap<String, u32> = BTreeMap::new();
     for record in records(Kind::Payments, 2, 5_000) {
         if let Ok(value) = serde_json::from_str::<Json>(&record.value)
-            && value["status"] == "failed"
+            && value["status"] == "FAILED"
         {
             *failures.entry(value["user_id"].to_string()).or_default() += 1;
         }
@@ -107,9 +107,13 @@ fn some_users_fail_again_and_again() {
 
 #[test]
 fn iso_timestamps_agree_with_the_record() {
-    let record = records(Kind::Checkouts, 1, 1).remove(0);
-    let value: Json = serde_json::from_str(&record.value).unwrap();
-    let text = value["timestamp"].as_str().unwrap();
-    assert!(text.ends_with('Z') && text.len() == 24, "{text}");
-    assert_eq!(chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis(), record.timestamp);
+    let mut without_zone = 0;
+    for record in records(Kind::Checkouts, 1, 1_000) {
+        let Ok(value) = serde_json::from_str::<Json>(&record.value) else { continue };
+        let Some(text) = value["timestamp"].as_str().filter(|text| *text != "yesterday") else { continue };
+        without_zone += usize::from(!text.ends_with('Z'));
+        let at = chrono::NaiveDateTime::parse_from_str(text.trim_end_matches('Z'), "%Y-%m-%dT%H:%M:%S%.3f").unwrap();
+        assert_eq!(at.and_utc().timestamp_millis(), record.timestamp);
+    }
+    assert!((50..200).contains(&without_zone), "{without_zone}");
 }

@@ -17,6 +17,10 @@ const NEWEST_KEPT: usize = 8;
 /// Records taken from the output topics at a time.
 const POLL_RECORDS_MAX: usize = 5_000;
 
+/// The topics that the demo is about; what leads to them is not followed when they are there.
+pub const RESULTS: [&str; 5] =
+    ["aggregated_revenue", "large_orders", "failed_payments", "frequent_failed_payments", "order"];
+
 /// What is shown.
 #[derive(Debug, Default)]
 pub struct Board {
@@ -98,10 +102,15 @@ impl Board {
                 rate_in: status.rows_in.saturating_sub(rows_in) as f64 / seconds,
                 rate_out: status.rows_out.saturating_sub(rows_out) as f64 / seconds,
             });
-            if !status.sink_topic.is_empty() && !self.tails.iter().any(|tail| tail.topic == status.sink_topic) {
+        }
+        let known = |status: &&QueryStatus| RESULTS.contains(&status.sink_topic.as_str());
+        let all = !statuses.iter().any(|status| known(&status));
+        for status in statuses.iter().filter(|status| !status.sink_topic.is_empty() && (all || known(status))) {
+            if !self.tails.iter().any(|tail| tail.topic == status.sink_topic) {
                 self.tails.push(Tail { topic: status.sink_topic.clone(), ..Tail::default() });
             }
         }
+        self.tails.sort_by_key(|tail| RESULTS.iter().position(|topic| *topic == tail.topic));
     }
 }
 
