@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::config::Settings;
 use crate::broker::Broker;
+use crate::broker::embedded::{EmbeddedBroker, EmbeddedOptions};
+use crate::broker::memory::MemoryBroker;
 use crate::engine::Session;
 use crate::error::{Error, Result};
 
@@ -31,7 +33,13 @@ pub struct Backend {
 pub fn broker(settings: &Settings, home: Option<&Path>) -> Result<Arc<dyn Broker>> {
     match &settings.bootstrap_servers {
         Some(servers) => Err(Error::unsupported(format!("kafka at {servers}"))),
-        None => Err(Error::unsupported(format!("embedded broker in {}", data_dir(settings, home).display()))),
+        None => {
+            let dir = data_dir(settings, home);
+            std::fs::create_dir_all(&dir)?;
+            let broker = EmbeddedBroker::open(&dir, EmbeddedOptions::default())
+                .map_err(|error| error.context(format!("embedded broker in {}", dir.display())))?;
+            Ok(Arc::new(broker))
+        }
     }
 }
 
@@ -51,7 +59,7 @@ pub fn open(settings: &Settings, home: Option<&Path>) -> Result<Backend> {
 
 /// An engine in memory, without anything in it: `explain`.
 pub fn scratch(_settings: &Settings) -> Result<Backend> {
-    Err(Error::unsupported("memory broker"))
+    Ok(Backend { broker: Arc::new(MemoryBroker::new()) })
 }
 
 impl Backend {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Kind, Shop};
+use crate::broker::murmur2::partition_for;
 use crate::broker::{Broker, OutRecord, Producer, ProducerOptions, TopicSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Clock;
@@ -126,8 +127,4 @@ pub fn run(
         }
     }
     Ok(sent)
-}
-
-fn partition_for(key: &[u8], partitions: i32) -> i32 {
-    key.iter().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(*byte))) as i32 % partitions.max(1)
 }
