@@ -1,6 +1,6 @@
 //! `eddyline sql`: the prompt, and the same loop without one.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use rustyline::error::ReadlineError;
@@ -24,24 +24,26 @@ pub fn run(settings: &Settings, args: &SqlArgs, terminal: &mut Terminal, home: O
     let session = backend.session()?;
     let mut shell = Shell::new(session, terminal, signals.clone(), args.output.unwrap_or(settings.output));
     let result = if !args.file.is_empty() || !args.execute.is_empty() {
-        run_given(&mut shell, args, &signals)
+        run_given(&mut shell, args)
     } else if std::io::stdin().is_terminal() {
         shell.interactive = true;
         let history = settings.history_file.clone().or_else(|| home.map(|home| home.join("history")));
         prompt(&mut shell, &signals, history, &backend.name())
     } else {
-        read(&mut shell, &mut std::io::stdin().lock(), &signals)
+        shell.run_lines(&mut std::io::stdin().lock()).map(drop)
     };
     drop(shell);
     backend.shutdown()?;
     result
 }
 
-fn run_given(shell: &mut Shell<'_>, args: &SqlArgs, signals: &Signals) -> Result<(), Failure> {
+fn run_given(shell: &mut Shell<'_>, args: &SqlArgs) -> Result<(), Failure> {
     for file in &args.file {
-        if file.as_os_str() == "-" {
-            read(shell, &mut std::io::stdin().lock(), signals)?;
-        } else if shell.run_file(file)? == Flow::Exit {
+        let flow = match file.as_os_str() == "-" {
+            true => shell.run_lines(&mut std::io::stdin().lock())?,
+            false => shell.run_file(file)?,
+        };
+        if flow == Flow::Exit {
             return Ok(());
         }
     }
@@ -51,23 +53,6 @@ fn run_given(shell: &mut Shell<'_>, args: &SqlArgs, signals: &Signals) -> Result
         }
     }
     Ok(())
-}
-
-/// Runs statements from a pipe as soon as each is complete.
-fn read(shell: &mut Shell<'_>, input: &mut dyn BufRead, signals: &Signals) -> Result<(), Failure> {
-    let mut script = Script::new("stdin", "");
-    let mut done = 0;
-    loop {
-        let bytes = signals.waiting(|| input.read_line(&mut script.text))?;
-        let pending = &script.text[done..];
-        if bytes > 0 && !runs(pending) {
-            continue;
-        }
-        if shell.run_from(&script, done)? == Flow::Exit || bytes == 0 {
-            return Ok(());
-        }
-        done = script.text.len();
-    }
 }
 
 fn prompt(shell: &mut Shell<'_>, signals: &Signals, history: Option<PathBuf>, backend: &str) -> Result<(), Failure> {
@@ -91,7 +76,10 @@ fn prompt(shell: &mut Shell<'_>, signals: &Signals, history: Option<PathBuf>, ba
     loop {
         let line = match editor.readline("eddyline> ") {
             Ok(line) => line,
-            Err(ReadlineError::Interrupted) => continue,
+            Err(ReadlineError::Interrupted) => {
+                shell.terminal().note("Ctrl-C ends a running query; Ctrl-D or exit leaves.")?;
+                continue;
+            }
             Err(ReadlineError::Eof) => break,
             Err(error) => return Err(editor_failed(error)),
         };

@@ -3,10 +3,12 @@
 //! **Invariant:** stdout carries results only when the output format is made for programs (json, csv); sentences go to
 //! stderr then.
 
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args::OutputFormat;
+use super::assist::runs;
 use super::failure::{Failure, Script};
 use super::render::{self, live::LiveTable};
 use super::signals::Signals;
@@ -151,6 +153,23 @@ impl<'a> Shell<'a> {
         let flow = self.run(&Script::new(path.display().to_string(), text));
         self.folders.pop();
         flow
+    }
+
+    /// Runs statements from a pipe, each as soon as it is complete.
+    pub fn run_lines(&mut self, input: &mut dyn BufRead) -> Result<Flow, Failure> {
+        let mut script = Script::new("stdin", "");
+        let mut done = 0;
+        loop {
+            let bytes = self.signals.clone().waiting(|| input.read_line(&mut script.text))?;
+            if bytes > 0 && !runs(&script.text[done..]) {
+                continue;
+            }
+            let flow = self.run_from(&script, done)?;
+            if flow == Flow::Exit || bytes == 0 {
+                return Ok(flow);
+            }
+            done = script.text.len();
+        }
     }
 
     /// Runs every statement of a script; stops at the first error.

@@ -3,6 +3,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use super::*;
+use crate::broker::memory::MemoryBroker;
+use crate::broker::murmur2::partition_for;
+use crate::broker::{Broker, ConsumerOptions, Start, TopicPartition};
+use crate::time::{Clock, ManualClock};
 
 fn records(kind: Kind, seed: u64, count: u64) -> Vec<Generated> {
     let pace = Pace { rate: 100, speed: 60.0, start_ms: 1_700_000_000_000, count: None };
@@ -116,4 +120,45 @@ fn iso_timestamps_agree_with_the_record() {
         assert_eq!(at.and_utc().timestamp_millis(), record.timestamp);
     }
     assert!((50..200).contains(&without_zone), "{without_zone}");
+}
+
+#[test]
+fn producing_keeps_the_pace_and_the_partitioner() {
+    let broker = MemoryBroker::new();
+    let topics = Topics::prepare(&broker, Kind::Payments, Some("p"), 3).unwrap();
+    let clock = ManualClock::new(0);
+    let pace = Pace { rate: 100, speed: 2.0, start_ms: 1_000_000_000, count: Some(250) };
+    let mut producer = topics.producer(&broker).unwrap();
+    let mut shop = Shop::new(1, Kind::Payments);
+    let sent = produce::run(&mut shop, &topics, producer.as_mut(), &pace, clock.as_ref(), &mut |_| true).unwrap();
+    assert_eq!(sent, 250);
+    assert!((2_400..2_600).contains(&clock.now_ms()), "took {} ms", clock.now_ms());
+
+    let partitions: Vec<_> = (0..3).map(|p| (TopicPartition::new("p", p), Start::Earliest)).collect();
+    let mut consumer = broker.consumer(&ConsumerOptions::default()).unwrap();
+    consumer.assign(&partitions).unwrap();
+    let mut seen = 0;
+    while seen < 250 {
+        for set in consumer.poll(1_000, std::time::Duration::ZERO).unwrap().sets {
+            seen += set.len();
+            for i in 0..set.len() {
+                assert_eq!(partition_for(set.keys.get(i).unwrap(), 3), set.partition);
+            }
+        }
+    }
+    assert_eq!(Topics::prepare(&broker, Kind::Payments, Some("p"), 9).unwrap().names().collect::<Vec<_>>(), ["p"]);
+    assert_eq!(broker.topic("p").unwrap().unwrap().partitions, 3, "an existing topic is left as it is");
+}
+
+#[test]
+fn producing_ends_when_told() {
+    let broker = MemoryBroker::new();
+    let topics = Topics::prepare(&broker, Kind::All, None, 1).unwrap();
+    let pace = Pace { rate: 1_000, speed: 1.0, start_ms: 0, count: None };
+    let clock = ManualClock::new(0);
+    let mut producer = topics.producer(&broker).unwrap();
+    let mut shop = Shop::new(1, Kind::All);
+    let mut go_on = |sent| sent < 500;
+    let sent = produce::run(&mut shop, &topics, producer.as_mut(), &pace, clock.as_ref(), &mut go_on).unwrap();
+    assert!((500..600).contains(&sent), "{sent}");
 }

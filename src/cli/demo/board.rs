@@ -196,6 +196,8 @@ pub fn newest_timestamp(broker: &dyn Broker, topic: &str) -> Result<Option<i64>>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::memory::MemoryBroker;
+    use crate::broker::{OutRecord, ProducerOptions, TopicSpec};
 
     #[test]
     fn keys_are_shown_when_they_are_text() {
@@ -204,5 +206,27 @@ mod tests {
         assert_eq!(line(Some(&[0, 1]), Some(b"{}")), "{}");
         let windowed = [b"usr-1".as_slice(), &1_600_000_200_000i64.to_be_bytes()].concat();
         assert_eq!(line(Some(&windowed), Some(b"{}")), "usr-1 @ 12:30  {}");
+    }
+
+    #[test]
+    fn tails_follow_topics_that_come_later() {
+        let broker = MemoryBroker::new();
+        let mut tail = Tail { topic: "order".to_owned(), ..Tail::default() };
+        tail.poll(&broker).unwrap();
+        assert_eq!((tail.count, newest_timestamp(&broker, "order").unwrap()), (0, None));
+        let spec = TopicSpec { name: "order".into(), partitions: 2, replicas: None, config: Vec::new() };
+        broker.create_topic(&spec).unwrap();
+        let mut producer = broker.producer(&ProducerOptions::default()).unwrap();
+        for i in 0..20 {
+            let value = format!("v{i}");
+            let (value, timestamp) = (Some(value.as_bytes()), 100 + i);
+            let record = OutRecord { topic: "order", partition: 1, key: Some(b"k"), value, timestamp, headers: &[] };
+            producer.send(record).unwrap();
+        }
+        producer.commit(&[], None).unwrap();
+        tail.poll(&broker).unwrap();
+        assert_eq!((tail.count, tail.newest.len()), (20, NEWEST_KEPT));
+        assert_eq!(tail.newest.back().map(String::as_str), Some("k  v19"));
+        assert_eq!(newest_timestamp(&broker, "order").unwrap(), Some(119));
     }
 }

@@ -62,12 +62,21 @@ impl RowStream for Rows {
 }
 
 fn run(output: OutputFormat, interactive: bool, text: &str) -> (Result<Flow, Failure>, String, String) {
+    with_shell(output, |shell| {
+        shell.interactive = interactive;
+        shell.run(&Script::new("-e", text))
+    })
+}
+
+fn with_shell(
+    output: OutputFormat,
+    work: impl FnOnce(&mut Shell<'_>) -> Result<Flow, Failure>,
+) -> (Result<Flow, Failure>, String, String) {
     let (mut terminal, captured) = Terminal::captured();
     let signals = Signals::default();
     let session = Box::new(Scripted { signals: signals.clone() });
     let mut shell = Shell::new(session, &mut terminal, signals, output);
-    shell.interactive = interactive;
-    let result = shell.run(&Script::new("-e", text));
+    let result = work(&mut shell);
     (result, captured.out(), captured.err())
 }
 
@@ -138,4 +147,15 @@ fn scripts_run_scripts_next_to_them_but_not_themselves() {
         run(OutputFormat::Json, false, &format!("RUN SCRIPT '{}';", dir.path().join("a.sql").display()));
     assert!(out.starts_with("{\"ID\""));
     assert!(result.unwrap_err().error.message().contains("more than 16 deep"));
+}
+
+#[test]
+fn pipes_run_statements_as_they_end_and_count_lines_through() {
+    let text = "CREATE x;\nSHOW\n  y\n;\nhelp\n-- remark\nBAD z;\nCREATE never;\n";
+    let (result, out, _) = with_shell(OutputFormat::Json, |shell| shell.run_lines(&mut text.as_bytes()));
+    assert!(out.starts_with("{\"ID\":\"a\",\"N\":1}\nStatements end with a semicolon"), "{out}");
+    let failure = result.unwrap_err();
+    assert_eq!(failure.error.span().unwrap().line_column(&failure.script.unwrap().text), (7, 1));
+    let (result, _, err) = with_shell(OutputFormat::Json, |shell| shell.run_lines(&mut "CREATE last".as_bytes()));
+    assert_eq!((result.unwrap(), err.as_str()), (Flow::Continue, "Stream created\n"));
 }
