@@ -12,7 +12,7 @@ impl Session for Scripted {
     fn execute(&mut self, script: &str, each: &mut dyn FnMut(Outcome) -> Result<()>) -> Result<()> {
         let columns = vec![("ID".to_owned(), SqlType::String), ("N".to_owned(), SqlType::Int)];
         let row = |id: &str, n: Option<i32>| vec![Value::String(id.into()), n.map_or(Value::Null, Value::Int)];
-        match script.split([' ', ';']).next().unwrap() {
+        match script.split_whitespace().next().unwrap() {
             "CREATE" => each(Outcome::Message("Stream created".into())),
             "SHOW" => each(Outcome::Table(TableResult { columns, rows: vec![row("a", Some(1))] })),
             "SELECT" => {
