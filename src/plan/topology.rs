@@ -261,7 +261,9 @@ impl OperatorSpec {
     /// Its stores, to renumber them.
     pub fn stores_mut(&mut self) -> Vec<&mut usize> {
         match self {
-            Self::TableSource { store } | Self::StreamTableJoin { store, .. } | Self::Materialize { store } => vec![store],
+            Self::TableSource { store } | Self::StreamTableJoin { store, .. } | Self::Materialize { store } => {
+                vec![store]
+            }
             Self::Aggregate(spec) => vec![&mut spec.store],
             Self::StreamStreamJoin(spec) => vec![&mut spec.left_store, &mut spec.right_store],
             Self::TableTableJoin { left_store, right_store, .. } => vec![left_store, right_store],
