@@ -73,7 +73,7 @@ pub fn compile_table(expr: &Expr, scope: &Scope) -> Result<CompiledExpr> {
         return Err(Error::semantic("a call of a table function is expected").at(expr.span));
     };
     let node = Binder::new(scope).table_call(name, args, expr.span)?;
-    Ok(CompiledExpr { node, text: expression_text(expr) })
+    Ok(CompiledExpr { node, text: expr.to_string() })
 }
 
 impl CompiledExpr {

@@ -77,10 +77,12 @@ fn from_text(text: &str, to: &SqlType) -> Result<Value, String> {
         SqlType::Int => trimmed.parse().ok().map(Value::Int),
         SqlType::BigInt => trimmed.parse().ok().map(Value::BigInt),
         SqlType::Double => trimmed.parse().ok().map(Value::Double),
-        SqlType::Decimal(p, s) => return match Decimal::parse(trimmed) {
-            Some(value) => decimal(value, *p, *s),
-            None => Err(format!("'{text}' is no {to}")),
-        },
+        SqlType::Decimal(p, s) => {
+            return match Decimal::parse(trimmed) {
+                Some(value) => decimal(value, *p, *s),
+                None => Err(format!("'{text}' is no {to}")),
+            };
+        }
         SqlType::Date => NaiveDate::parse_from_str(trimmed, "%Y-%m-%d").ok().and_then(|date| {
             let epoch = NaiveDate::from_ymd_opt(1970, 1, 1)?;
             i32::try_from(date.signed_duration_since(epoch).num_days()).ok().map(Value::Date)
@@ -132,14 +134,15 @@ mod tests {
     fn numbers_only_widen() {
         assert_eq!(coerce(Value::Int(3), &SqlType::Int, &SqlType::Double), Ok(Value::Double(3.0)));
         assert!(coerce(Value::BigInt(3), &SqlType::BigInt, &SqlType::Int).is_err());
-        assert!(coerce(Value::Decimal(Decimal::new(12345, 2)), &SqlType::Decimal(5, 2), &SqlType::Decimal(4, 2)).is_err());
+        assert!(
+            coerce(Value::Decimal(Decimal::new(12345, 2)), &SqlType::Decimal(5, 2), &SqlType::Decimal(4, 2)).is_err()
+        );
     }
 
     #[test]
     fn struct_fields_are_matched_by_name() {
         let from = SqlType::Struct(vec![StructField::new("B", SqlType::Int)]);
-        let to =
-            SqlType::Struct(vec![StructField::new("A", SqlType::String), StructField::new("B", SqlType::BigInt)]);
+        let to = SqlType::Struct(vec![StructField::new("A", SqlType::String), StructField::new("B", SqlType::BigInt)]);
         let value = Value::Struct(vec![Value::Int(1)]);
         assert_eq!(coerce(value, &from, &to), Ok(Value::Struct(vec![Value::Null, Value::BigInt(1)])));
     }

@@ -29,7 +29,8 @@ fn explain_node(out: &mut String, sub: &SubTopology, node: &Node) {
     let inputs: Vec<&str> = node.inputs.iter().map(|input| sub.nodes[*input].name.as_str()).collect();
     let arrow = if inputs.is_empty() { String::new() } else { format!(" <- {}", inputs.join(", ")) };
     let what = describe(&node.spec);
-    let label = if node.name.starts_with(node.spec.label()) { String::new() } else { format!(" ({})", node.spec.label()) };
+    let label =
+        if node.name.starts_with(node.spec.label()) { String::new() } else { format!(" ({})", node.spec.label()) };
     let colon = if what.is_empty() { "" } else { ": " };
     let _ = writeln!(out, "  {}{label}{arrow}{colon}{what}", node.name);
     for store in node.spec.stores() {

@@ -25,18 +25,12 @@ pub struct InsertRow {
 /// The row that `INSERT INTO source (columns) VALUES (values)` writes.
 pub fn insert_values(source: &Source, columns: &[Name], values: &[Expr]) -> Result<InsertRow> {
     check_writable(source)?;
-    let declared: Vec<&Column> = source
-        .schema
-        .columns
-        .iter()
-        .filter(|column| !matches!(column.namespace, Namespace::Headers(_)))
-        .collect();
+    let declared: Vec<&Column> =
+        source.schema.columns.iter().filter(|column| !matches!(column.namespace, Namespace::Headers(_))).collect();
     let targets = targets(source, &declared, columns, values)?;
 
-    let mut row = InsertRow {
-        values: declared.iter().map(|column| (column.name.clone(), Value::Null)).collect(),
-        rowtime: None,
-    };
+    let mut row =
+        InsertRow { values: declared.iter().map(|column| (column.name.clone(), Value::Null)).collect(), rowtime: None };
     let mut given = vec![false; declared.len()];
     for (target, expr) in targets.into_iter().zip(values) {
         let (name, ty) = match target {
@@ -60,8 +54,12 @@ pub fn insert_values(source: &Source, columns: &[Name], values: &[Expr]) -> Resu
             .map(|(_, column)| column.name.as_str())
             .collect();
         if !missing.is_empty() {
-            return Err(Error::semantic(format!("rows of the table {} need a value for {}", source.name, missing.join(", ")))
-                .hint("The PRIMARY KEY says which row is written."));
+            return Err(Error::semantic(format!(
+                "rows of the table {} need a value for {}",
+                source.name,
+                missing.join(", ")
+            ))
+            .hint("The PRIMARY KEY says which row is written."));
         }
     }
     Ok(row)
@@ -88,12 +86,22 @@ fn targets(source: &Source, declared: &[&Column], columns: &[Name], values: &[Ex
             return Ok((0..declared.len()).map(Some).collect());
         }
         let names: Vec<&str> = declared.iter().map(|column| column.name.as_str()).collect();
-        let error = Error::semantic(format!("{} has {} columns, and {} values are given", source.name, declared.len(), values.len()))
-            .hint(format!("The columns are {}. Name the ones you give: INSERT INTO {} (…) VALUES (…).", names.join(", "), source.name));
+        let error = Error::semantic(format!(
+            "{} has {} columns, and {} values are given",
+            source.name,
+            declared.len(),
+            values.len()
+        ))
+        .hint(format!(
+            "The columns are {}. Name the ones you give: INSERT INTO {} (…) VALUES (…).",
+            names.join(", "),
+            source.name
+        ));
         return Err(span.map_or_else(|| Error::semantic("no values"), |span| error.at(span)));
     }
     if columns.len() != values.len() {
-        let error = Error::semantic(format!("{} columns are named, and {} values are given", columns.len(), values.len()));
+        let error =
+            Error::semantic(format!("{} columns are named, and {} values are given", columns.len(), values.len()));
         return Err(error.at(columns[0].span));
     }
     let mut targets: Vec<Option<usize>> = Vec::with_capacity(columns.len());

@@ -9,7 +9,6 @@ pub mod explain;
 pub mod formats;
 pub mod insert;
 pub mod properties;
-pub mod pull;
 pub mod query;
 pub mod source;
 pub mod topology;
@@ -20,4 +19,5 @@ mod walk;
 mod tests;
 
 pub use environment::{Environment, PlanConfig};
+pub use query::pull;
 pub use query::{Planned, Target, plan_query, plan_source_table};

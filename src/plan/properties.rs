@@ -139,9 +139,7 @@ impl<'a> WithClause<'a> {
     /// A text that is not blank.
     pub fn filled(&self, key: &str) -> Result<Option<&'a str>> {
         match self.string(key)? {
-            Some(text) if text.trim().is_empty() => {
-                Err(Error::semantic(format!("{key} is empty")).at(self.span(key)))
-            }
+            Some(text) if text.trim().is_empty() => Err(Error::semantic(format!("{key} is empty")).at(self.span(key))),
             text => Ok(text.map(str::trim)),
         }
     }
@@ -164,9 +162,9 @@ impl<'a> WithClause<'a> {
     fn positive<T: TryFrom<i64>>(&self, key: &str) -> Result<Option<T>> {
         let Some(number) = self.integer(key)? else { return Ok(None) };
         let fitting = T::try_from(number).ok().filter(|_| number > 0);
-        fitting.map(Some).ok_or_else(|| {
-            Error::semantic(format!("{key} must be a positive number, not {number}")).at(self.span(key))
-        })
+        fitting
+            .map(Some)
+            .ok_or_else(|| Error::semantic(format!("{key} must be a positive number, not {number}")).at(self.span(key)))
     }
 
     /// TRUE or FALSE.
@@ -195,8 +193,9 @@ impl<'a> WithClause<'a> {
         let upper = id.to_uppercase();
         let span = self.span("QUERY_ID");
         if !upper.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return Err(Error::semantic(format!("the query id {id} has other characters than letters, digits and _"))
-                .at(span));
+            return Err(
+                Error::semantic(format!("the query id {id} has other characters than letters, digits and _")).at(span)
+            );
         }
         if let Some(reserved) = RESERVED_QUERY_IDS.iter().find(|prefix| upper.starts_with(**prefix)) {
             return Err(Error::semantic(format!("query ids must not start with {reserved}"))
@@ -230,7 +229,8 @@ impl<'a> WithClause<'a> {
     ) -> Result<FormatSpec> {
         let mut spec = FormatSpec::new(features.name, false);
         if let Some(inherited) = inherited.filter(|inherited| inherited.name == features.name) {
-            let kept = inherited.properties.iter().filter(|(key, _)| *key == "DELIMITER" || *key == "NULLABLE_REPRESENTATION");
+            let kept =
+                inherited.properties.iter().filter(|(key, _)| *key == "DELIMITER" || *key == "NULLABLE_REPRESENTATION");
             spec.properties.extend(kept.map(|(key, value)| (key.clone(), value.clone())));
         }
         for (suffix, setting) in [
@@ -255,8 +255,9 @@ impl<'a> WithClause<'a> {
                 "NULLABLE_REPRESENTATION" => {
                     let text = self.filled(&key)?.unwrap_or_default().to_uppercase();
                     if text != "OPTIONAL" && text != "WRAPPER" {
-                        return Err(Error::semantic(format!("{key} is OPTIONAL or WRAPPER, not {text}"))
-                            .at(self.span(&key)));
+                        return Err(
+                            Error::semantic(format!("{key} is OPTIONAL or WRAPPER, not {text}")).at(self.span(&key))
+                        );
                     }
                     text
                 }
@@ -279,8 +280,11 @@ impl<'a> WithClause<'a> {
                 .hint(format!("This value has {} columns: leave it out.", columns.len()))),
             Some(wrap) if !(if wrap { features.wrap } else { features.unwrap }) => {
                 let wish = if wrap { "TRUE" } else { "FALSE" };
-                Err(Error::semantic(format!("the format {} does not support WRAP_SINGLE_VALUE = {wish}", features.name))
-                    .at(span))
+                Err(Error::semantic(format!(
+                    "the format {} does not support WRAP_SINGLE_VALUE = {wish}",
+                    features.name
+                ))
+                .at(span))
             }
             Some(wrap) => Ok(wrap),
             None if columns.len() == 1 && config.wrap_single_values == Some(false) && features.unwrap => Ok(false),

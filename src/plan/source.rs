@@ -167,9 +167,9 @@ pub(super) fn check_key_type(name: &str, ty: &SqlType, span: Span) -> Result<()>
     if !ty.contains_map() {
         return Ok(());
     }
-    Err(Error::semantic(format!("the key column {name} contains a MAP: {ty}"))
-        .at(span)
-        .hint("Equal maps may be written differently, so they cannot tell records apart. Use a field or an entry of it."))
+    Err(Error::semantic(format!("the key column {name} contains a MAP: {ty}")).at(span).hint(
+        "Equal maps may be written differently, so they cannot tell records apart. Use a field or an entry of it.",
+    ))
 }
 
 fn source_formats(
@@ -186,9 +186,9 @@ fn source_formats(
         (Some(features), _) => features,
         (None, Some(default)) => formats::features(default, span)?,
         (None, None) => {
-            return Err(Error::semantic("the WITH clause names no VALUE_FORMAT")
-                .at(span)
-                .hint("Add VALUE_FORMAT = 'JSON' (or FORMAT for both sides), or SET 'ksql.persistence.default.format.value'."));
+            return Err(Error::semantic("the WITH clause names no VALUE_FORMAT").at(span).hint(
+                "Add VALUE_FORMAT = 'JSON' (or FORMAT for both sides), or SET 'ksql.persistence.default.format.value'.",
+            ));
         }
     };
     for (side, features) in [("KEY", key), ("VALUE", value)] {
@@ -223,9 +223,12 @@ pub(super) fn checked_format(
     let spec = with.format_spec(side, features, inherited, columns, env.config)?;
     let side_name = if side == Side::Key { "key" } else { "value" };
     if features.name == "NONE" && !columns.is_empty() {
-        return Err(Error::semantic(format!("the {side_name} format NONE holds no columns, and there is {}", columns[0].name))
-            .at(span)
-            .hint(format!("Choose a {side_name} format: {}_FORMAT = 'JSON'.", side_name.to_uppercase())));
+        return Err(Error::semantic(format!(
+            "the {side_name} format NONE holds no columns, and there is {}",
+            columns[0].name
+        ))
+        .at(span)
+        .hint(format!("Choose a {side_name} format: {}_FORMAT = 'JSON'.", side_name.to_uppercase())));
     }
     if !columns.is_empty() {
         (env.check_format)(&spec, side == Side::Key, columns).map_err(|error| error.at(span))?;
@@ -234,7 +237,13 @@ pub(super) fn checked_format(
 }
 
 /// The source after `ALTER STREAM|TABLE name ADD COLUMN …`.
-pub fn alter(env: Environment<'_>, table: bool, name: &Name, added: &[(Name, TypeExpr)], statement: &str) -> Result<Source> {
+pub fn alter(
+    env: Environment<'_>,
+    table: bool,
+    name: &Name,
+    added: &[(Name, TypeExpr)],
+    statement: &str,
+) -> Result<Source> {
     let source = env.catalog.source(&name.text).map_err(|error| error.at(name.span))?;
     let kind = if table { SourceKind::Table } else { SourceKind::Stream };
     if source.kind != kind {
@@ -243,11 +252,11 @@ pub fn alter(env: Environment<'_>, table: bool, name: &Name, added: &[(Name, Typ
             .hint(format!("Write ALTER {} {}.", source.kind, source.name)));
     }
     if source.created_by.is_some() || source.read_only {
-        return Err(Error::semantic(format!("{} cannot be altered: {}", source.name, if source.read_only {
-            "it is read-only"
-        } else {
-            "a query makes it"
-        }))
+        return Err(Error::semantic(format!(
+            "{} cannot be altered: {}",
+            source.name,
+            if source.read_only { "it is read-only" } else { "a query makes it" }
+        ))
         .at(name.span)
         .hint("CREATE OR REPLACE … AS SELECT changes a query and its columns."));
     }

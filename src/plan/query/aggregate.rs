@@ -191,8 +191,14 @@ impl Aggregation {
                 return Ok(Some(walk::column_at(&self.call(part, names)?, part)));
             }
             match &part.kind {
-                ExprKind::Column { name, .. } if is_window_bound(&name.text) && sources.by_name(&name.text).is_none() => {
-                    if bounds { Ok(Some(part.clone())) } else { Err(bound_misused(&name.text).at(part.span)) }
+                ExprKind::Column { name, .. }
+                    if is_window_bound(&name.text) && sources.by_name(&name.text).is_none() =>
+                {
+                    if bounds {
+                        Ok(Some(part.clone()))
+                    } else {
+                        Err(bound_misused(&name.text).at(part.span))
+                    }
                 }
                 ExprKind::Column { name, .. } => {
                     let shown = sources.shown(&name.text);
@@ -213,7 +219,9 @@ impl Aggregation {
                     .at(inner.span)
                     .hint("Write the inner aggregate to a table, and aggregate that."));
             }
-            if let Some(name) = walk::columns(child).into_iter().find(|name| self.window.is_some() && is_window_bound(&name.text)) {
+            if let Some(name) =
+                walk::columns(child).into_iter().find(|name| self.window.is_some() && is_window_bound(&name.text))
+            {
                 return Err(bound_misused(&name.text).at(name.span));
             }
         }
@@ -305,7 +313,8 @@ impl Aggregation {
         let retention = self.window.map(|window| window.retention_ms);
         let store = graph.store("Aggregate", durability.changelog(retention));
         let spec = AggregateSpec { store, window: self.window, emit_final: self.emit_final, calls };
-        let node = graph.add("Aggregate", vec![input.node], OperatorSpec::Aggregate(spec), schema.clone(), SourceKind::Table);
+        let node =
+            graph.add("Aggregate", vec![input.node], OperatorSpec::Aggregate(spec), schema.clone(), SourceKind::Table);
         let window = self.window.map(|window| KeyWindow {
             kind: window.kind,
             size_ms: (window.kind != WindowKind::Session).then_some(window.size_ms),

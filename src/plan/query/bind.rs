@@ -78,8 +78,14 @@ pub(super) fn is_window_bound(name: &str) -> bool {
 fn is_comparison(op: BinaryOp) -> bool {
     matches!(
         op,
-        BinaryOp::Eq | BinaryOp::NotEq | BinaryOp::Lt | BinaryOp::LtEq | BinaryOp::Gt | BinaryOp::GtEq
-            | BinaryOp::IsDistinctFrom | BinaryOp::IsNotDistinctFrom
+        BinaryOp::Eq
+            | BinaryOp::NotEq
+            | BinaryOp::Lt
+            | BinaryOp::LtEq
+            | BinaryOp::Gt
+            | BinaryOp::GtEq
+            | BinaryOp::IsDistinctFrom
+            | BinaryOp::IsNotDistinctFrom
     )
 }
 
@@ -138,13 +144,13 @@ pub(super) fn is_call(expr: &Expr, kind: FunctionKind) -> bool {
 pub(super) fn check_scalar(expr: &Expr, clause: &str) -> Result<()> {
     for (kind, what) in [(FunctionKind::Aggregate, "aggregate"), (FunctionKind::Table, "table")] {
         if let Some(call) = find_call(expr, kind) {
-            return Err(Error::semantic(format!("{clause} cannot use the {what} function {call}"))
-                .at(call.span)
-                .hint(match (clause, kind) {
+            return Err(Error::semantic(format!("{clause} cannot use the {what} function {call}")).at(call.span).hint(
+                match (clause, kind) {
                     ("WHERE", FunctionKind::Aggregate) => "Conditions on aggregates go into HAVING.",
                     (_, FunctionKind::Aggregate) => "Aggregates stand in SELECT and HAVING.",
                     _ => "Table functions stand in SELECT.",
-                }));
+                },
+            ));
         }
     }
     Ok(())

@@ -4,9 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::plan::topology::{
-    Changelog, Node, OperatorSpec, StoreSpec, SubTopology, TOPOLOGY_VERSION, Topology,
-};
+use crate::plan::topology::{Changelog, Node, OperatorSpec, StoreSpec, SubTopology, TOPOLOGY_VERSION, Topology};
 use crate::types::{LogicalSchema, SourceKind};
 
 /// Operators and stores of one query.

@@ -41,9 +41,11 @@ pub(super) fn analyse<'q>(query: &'q Query, sources: &Sources) -> Result<Vec<Bou
         let scope = sources.scope();
         let (left_type, right_type) = (type_of(&left, &scope, "JOIN ON")?, type_of(&right, &scope, "JOIN ON")?);
         if left_type != right_type {
-            return Err(Error::semantic(format!("the sides of the join condition have different types: {left_type} and {right_type}"))
-                .at(ast.on.span)
-                .hint("Keys meet by their bytes: CAST one side to the type of the other."));
+            return Err(Error::semantic(format!(
+                "the sides of the join condition have different types: {left_type} and {right_type}"
+            ))
+            .at(ast.on.span)
+            .hint("Keys meet by their bytes: CAST one side to the type of the other."));
         }
         check_key_type("of the join", &left_type, ast.on.span)?;
         let viable = viable_keys(ast.kind, &left, &right, joins.last());
@@ -75,8 +77,11 @@ fn sides(ast: &Join, joined: usize, sources: &Sources, binder: &Binder<'_>) -> R
     for side in [left, right] {
         check_scalar(side, "JOIN ON")?;
         let expr = binder.bind(side, "JOIN ON")?;
-        let mut used: Vec<usize> =
-            walk::columns(&expr).iter().filter_map(|name| sources.by_name(&name.text)).map(|column| column.source).collect();
+        let mut used: Vec<usize> = walk::columns(&expr)
+            .iter()
+            .filter_map(|name| sources.by_name(&name.text))
+            .map(|column| column.source)
+            .collect();
         used.sort_unstable();
         used.dedup();
         let [source] = used[..] else {
@@ -100,9 +105,13 @@ fn sides(ast: &Join, joined: usize, sources: &Sources, binder: &Binder<'_>) -> R
     } else if left_source == joined && right_source < joined {
         Ok((right_expr, left_expr))
     } else {
-        Err(Error::semantic(format!("the join condition does not use {}", alias(joined)))
-            .at(ast.on.span)
-            .hint(format!("It uses {} and {}: one side must be of the source that is joined here.", alias(left_source), alias(right_source))))
+        Err(Error::semantic(format!("the join condition does not use {}", alias(joined))).at(ast.on.span).hint(
+            format!(
+                "It uses {} and {}: one side must be of the source that is joined here.",
+                alias(left_source),
+                alias(right_source)
+            ),
+        ))
     }
 }
 
@@ -240,7 +249,12 @@ impl JoinBuilder<'_, '_> {
     }
 
     /// The format that decides the partitions of both sides, and why a side has to move.
-    fn formats(&self, join: &BoundJoin<'_>, left: &Side, right: &Side) -> Result<(FormatSpec, Option<String>, Option<String>)> {
+    fn formats(
+        &self,
+        join: &BoundJoin<'_>,
+        left: &Side,
+        right: &Side,
+    ) -> Result<(FormatSpec, Option<String>, Option<String>)> {
         let format = match (left.keyed, right.keyed) {
             _ if right.is_table && !left.is_table => &right.format,
             (true, _) => &left.format,
@@ -259,8 +273,9 @@ impl JoinBuilder<'_, '_> {
                 return Some(format!("{on} is not the key of {}", side.name));
             }
             let own = internal_key_format(&side.format, &key);
-            (!same_key_bytes(&own, &format))
-                .then(|| format!("the key of {} is written as {}, the other side's as {}", side.name, own.name, format.name))
+            (!same_key_bytes(&own, &format)).then(|| {
+                format!("the key of {} is written as {}, the other side's as {}", side.name, own.name, format.name)
+            })
         };
         let (left_why, right_why) = (why(left, &join.left), why(right, &join.right));
         for (side, why) in [(left, &left_why), (right, &right_why)] {
@@ -358,7 +373,15 @@ impl JoinBuilder<'_, '_> {
         Ok(Flow { node, schema, ..flow })
     }
 
-    fn node(&mut self, name: &str, join: &BoundJoin<'_>, left: Flow, right: Flow, key: Column, key_format: FormatSpec) -> Flow {
+    fn node(
+        &mut self,
+        name: &str,
+        join: &BoundJoin<'_>,
+        left: Flow,
+        right: Flow,
+        key: Column,
+        key_format: FormatSpec,
+    ) -> Flow {
         let ast = join.ast;
         let kind = JoinSpec {
             left_outer: matches!(ast.kind, JoinKind::Left | JoinKind::Full),
@@ -413,9 +436,12 @@ fn check_kinds(join: &BoundJoin<'_>, left: &Side, right: &Side, sources: &Source
     let shown = |expr: &Expr| walk::as_column(expr).map_or_else(|| expr.to_string(), |name| sources.shown(name));
     match (left.is_table, right.is_table) {
         (false, false) if ast.within.is_none() => {
-            return Err(Error::semantic(format!("joining the streams {} and {} needs a WITHIN clause", left.name, right.name))
-                .at(span)
-                .hint("Say how far apart matching records may be: JOIN … WITHIN 5 MINUTES ON …."));
+            return Err(Error::semantic(format!(
+                "joining the streams {} and {} needs a WITHIN clause",
+                left.name, right.name
+            ))
+            .at(span)
+            .hint("Say how far apart matching records may be: JOIN … WITHIN 5 MINUTES ON …."));
         }
         (false, false) => return Ok(()),
         _ if ast.within.is_some() => {
@@ -436,14 +462,22 @@ fn check_kinds(join: &BoundJoin<'_>, left: &Side, right: &Side, sources: &Source
         _ => {}
     }
     if !right.keyed {
-        return Err(Error::unsupported(format!("joining the table {} on {}, which is not its primary key", right.name, shown(&join.right)))
-            .at(ast.on.span)
-            .hint(format!("Rows of a table are found by key: join on the primary key of {}.", right.name)));
+        return Err(Error::unsupported(format!(
+            "joining the table {} on {}, which is not its primary key",
+            right.name,
+            shown(&join.right)
+        ))
+        .at(ast.on.span)
+        .hint(format!("Rows of a table are found by key: join on the primary key of {}.", right.name)));
     }
     if left.is_table && !left.keyed {
-        return Err(Error::unsupported(format!("foreign-key joins: {} is not the primary key of {}", shown(&join.left), left.name))
-            .at(ast.on.span)
-            .hint("Tables are joined on both their primary keys."));
+        return Err(Error::unsupported(format!(
+            "foreign-key joins: {} is not the primary key of {}",
+            shown(&join.left),
+            left.name
+        ))
+        .at(ast.on.span)
+        .hint("Tables are joined on both their primary keys."));
     }
     Ok(())
 }
@@ -454,16 +488,20 @@ fn check_windows(join: &BoundJoin<'_>, left: &Side, right: &Side) -> Result<()> 
     match (left.window, right.window) {
         (None, None) => Ok(()),
         (Some(a), Some(b)) if is_session(a) == is_session(b) => Ok(()),
-        (Some(a), Some(b)) => {
-            Err(Error::unsupported(format!("joining {} ({} windows) with {} ({} windows)", left.name, a.kind, right.name, b.kind))
-                .at(span)
-                .hint("Session windows match only session windows."))
-        }
+        (Some(a), Some(b)) => Err(Error::unsupported(format!(
+            "joining {} ({} windows) with {} ({} windows)",
+            left.name, a.kind, right.name, b.kind
+        ))
+        .at(span)
+        .hint("Session windows match only session windows.")),
         (a, _) => {
             let (windowed, other) = if a.is_some() { (left, right) } else { (right, left) };
-            Err(Error::unsupported(format!("joining the windowed source {} with {}, which is not windowed", windowed.name, other.name))
-                .at(span)
-                .hint("The window is part of the key, so no keys would match."))
+            Err(Error::unsupported(format!(
+                "joining the windowed source {} with {}, which is not windowed",
+                windowed.name, other.name
+            ))
+            .at(span)
+            .hint("The window is part of the key, so no keys would match."))
         }
     }
 }

@@ -11,6 +11,7 @@ mod graph;
 mod join;
 mod names;
 mod partition;
+pub mod pull;
 mod select;
 mod sink;
 mod sources;
@@ -133,7 +134,8 @@ pub fn plan_source_table(catalog: &Catalog, name: &str) -> Result<Topology> {
         return Err(Error::semantic(format!("{name} is a stream, and only tables are materialised")));
     }
     let durability = Durability { persistent: true };
-    let all = sources.columns.iter().filter(|column| column.system.is_none()).map(|column| column.name.clone()).collect();
+    let all =
+        sources.columns.iter().filter(|column| column.system.is_none()).map(|column| column.name.clone()).collect();
     let mut graph = Graph::default();
     let flow = flow::source(&mut graph, &sources, 0, &all, durability, None);
     let flow = sink::materialized(&mut graph, flow, durability.changelog(None));
@@ -207,7 +209,8 @@ fn build(
     let mut flow = if joins.is_empty() {
         flow::source(graph, sources, 0, &needed, durability, None)
     } else {
-        let builder = JoinBuilder { env, graph, sources, joins: &joins, needed: &needed, key_name: &join_key, durability };
+        let builder =
+            JoinBuilder { env, graph, sources, joins: &joins, needed: &needed, key_name: &join_key, durability };
         builder.build()?
     };
     if let Some(filter) = &filter {
@@ -266,4 +269,3 @@ fn collect(graph: &mut Graph, mut flow: Flow, limit: Option<u64>) -> Flow {
     flow.node = graph.add("Collect", vec![flow.node], OperatorSpec::Collect, flow.schema.clone(), flow.kind);
     flow
 }
-

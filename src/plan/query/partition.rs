@@ -38,9 +38,9 @@ pub(super) fn analyse(
             .hint("GROUP BY alone decides the key of the result."));
     }
     if sources.list.iter().any(|from| from.source.window.is_some()) {
-        return Err(Error::unsupported("PARTITION BY on a windowed source").at(first.span).hint(
-            "The window is part of its key. Write it to an unwindowed stream first.",
-        ));
+        return Err(Error::unsupported("PARTITION BY on a windowed source")
+            .at(first.span)
+            .hint("The window is part of its key. Write it to an unwindowed stream first."));
     }
     let is_null = |expr: &Expr| expr.kind == ExprKind::Null;
     if query.partition_by.len() == 1 && is_null(first) {
@@ -76,7 +76,12 @@ pub(super) fn analyse(
 }
 
 /// `flow` with the new key; of the other columns those that `needed` holds remain.
-pub(super) fn build(graph: &mut Graph, flow: Flow, keys: &[PartitionKey], needed: &dyn Fn(&str) -> bool) -> Result<Flow> {
+pub(super) fn build(
+    graph: &mut Graph,
+    flow: Flow,
+    keys: &[PartitionKey],
+    needed: &dyn Fn(&str) -> bool,
+) -> Result<Flow> {
     let current: Vec<&str> = flow.schema.key().iter().map(|column| column.name.as_str()).collect();
     let wanted: Vec<Option<&str>> = keys.iter().map(|key| walk::as_column(&key.expr)).collect();
     if !keys.is_empty() && wanted == current.iter().map(|name| Some(*name)).collect::<Vec<_>>() {

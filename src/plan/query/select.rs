@@ -17,8 +17,6 @@ pub(super) struct Item {
     pub(super) expr: Expr,
     /// What it is called.
     pub(super) name: String,
-    /// Whether it came from a star.
-    pub(super) starred: bool,
 }
 
 /// What the expansion depends on.
@@ -48,7 +46,7 @@ impl Expansion<'_> {
                         Some(alias) => self.check_alias(alias)?,
                         None => self.default_name(expr, &bound, names)?,
                     };
-                    items.push(Item { expr: bound, name, starred: false });
+                    items.push(Item { expr: bound, name });
                 }
             }
         }
@@ -90,11 +88,7 @@ impl Expansion<'_> {
         let mut chosen: Vec<&BoundColumn> = Vec::new();
         let mut items = Vec::new();
         if let (Some(keys), None) = (self.partition, source) {
-            items.extend(keys.iter().map(|key| Item {
-                expr: key.expr.clone(),
-                name: key.name.clone(),
-                starred: true,
-            }));
+            items.extend(keys.iter().map(|key| Item { expr: key.expr.clone(), name: key.name.clone() }));
             // > KSQL: after PARTITION BY the columns stand as in the rows inside: values, (in joins) system columns,
             // > then the old key.
             for i in 0..self.sources.list.len() {
@@ -107,7 +101,7 @@ impl Expansion<'_> {
             chosen.retain(|column| keys.iter().all(|key| walk::as_column(&key.expr) != Some(column.name.as_str())));
         } else {
             if let (Some(key), None) = (self.synthetic_key, source) {
-                items.push(Item { expr: Expr::column(key), name: key.to_owned(), starred: true });
+                items.push(Item { expr: Expr::column(key), name: key.to_owned() });
             }
             let bounds = !self.persistent || self.sources.joined();
             for i in 0..self.sources.list.len() {
@@ -119,11 +113,9 @@ impl Expansion<'_> {
                 chosen.extend(of().filter(|column| !column.key && column.system.is_none()));
             }
         }
-        items.extend(chosen.into_iter().map(|column| Item {
-            expr: Expr::column(&column.name),
-            name: column.name.clone(),
-            starred: true,
-        }));
+        items.extend(
+            chosen.into_iter().map(|column| Item { expr: Expr::column(&column.name), name: column.name.clone() }),
+        );
         items
     }
 
@@ -135,7 +127,7 @@ impl Expansion<'_> {
                 .map(|field| {
                     let name = Name::new(&field.name, base.span);
                     let kind = ExprKind::Field { base: Box::new(bound.clone()), field: name };
-                    Item { expr: Expr::new(kind, base.span), name: field.name.clone(), starred: true }
+                    Item { expr: Expr::new(kind, base.span), name: field.name.clone() }
                 })
                 .collect()),
             ty => Err(Error::semantic(format!("->* is for structs, and this is {ty}")).at(base.span)),

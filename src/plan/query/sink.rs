@@ -87,7 +87,10 @@ fn choose_keys(items: &[Item], keys: &[KeyChoice], query: &Query, target: Option
                 choice.shown, items[*first].name, items[*second].name
             ))
             .at(items[*second].expr.span)
-            .hint(format!("Copy it into the value with AS_VALUE: AS_VALUE({}) AS {}.", choice.shown, items[*second].name)));
+            .hint(format!(
+                "Copy it into the value with AS_VALUE: AS_VALUE({}) AS {}.",
+                choice.shown, items[*second].name
+            )));
         }
         if found.is_empty() {
             missing.push(&choice.shown);
@@ -99,7 +102,10 @@ fn choose_keys(items: &[Item], keys: &[KeyChoice], query: &Query, target: Option
             let what = missing.join(" and ");
             Err(Error::semantic(format!("the projection of {} lacks its key: {what}", target.text))
                 .at(query.span)
-                .hint(format!("Add it: SELECT {}, ….", keys.iter().map(|key| key.shown.split(" or ").next().unwrap_or("")).collect::<Vec<_>>().join(", "))))
+                .hint(format!(
+                    "Add it: SELECT {}, ….",
+                    keys.iter().map(|key| key.shown.split(" or ").next().unwrap_or("")).collect::<Vec<_>>().join(", ")
+                )))
         }
         _ => Ok(chosen),
     }
@@ -131,7 +137,9 @@ impl SinkContext<'_> {
         let schema = unheadered(&flow.schema);
         let spec = with.topic()?;
         if spec.retention_ms.is_some() && kind == SourceKind::Table && flow.window.is_none() {
-            return Err(Error::semantic("RETENTION_MS is for streams and windowed tables").at(with.span("RETENTION_MS")));
+            return Err(
+                Error::semantic("RETENTION_MS is for streams and windowed tables").at(with.span("RETENTION_MS"))
+            );
         }
         let topic = match with.filled("KAFKA_TOPIC")? {
             Some(topic) => topic.to_owned(),
@@ -158,13 +166,19 @@ impl SinkContext<'_> {
     fn check_replaced(&self, create: &CreateAs) -> Result<()> {
         match self.env.catalog.find(&create.name.text) {
             Some(existing) if create.or_replace && existing.read_only => {
-                Err(Error::semantic(format!("{} is read-only and cannot be replaced", existing.name)).at(create.name.span))
+                Err(Error::semantic(format!("{} is read-only and cannot be replaced", existing.name))
+                    .at(create.name.span))
             }
             _ => Ok(()),
         }
     }
 
-    fn formats(&self, with: &WithClause<'_>, schema: &LogicalSchema, span: Span) -> Result<(crate::types::FormatSpec, crate::types::FormatSpec)> {
+    fn formats(
+        &self,
+        with: &WithClause<'_>,
+        schema: &LogicalSchema,
+        span: Span,
+    ) -> Result<(crate::types::FormatSpec, crate::types::FormatSpec)> {
         let inherited_key = &self.source.key_format;
         let key = match with.format(Side::Key)? {
             Some(features) if self.unkeyed && features.name != "NONE" => {
@@ -211,7 +225,8 @@ impl SinkContext<'_> {
         let mut key = Vec::new();
         let mut value = Vec::new();
         for (given, wanted) in given.iter().zip(wanted) {
-            if given.name != wanted.name || (given.namespace == Namespace::Key) != (wanted.namespace == Namespace::Key) {
+            if given.name != wanted.name || (given.namespace == Namespace::Key) != (wanted.namespace == Namespace::Key)
+            {
                 return Err(refuse(format!("column {} where {} is expected", given.name, wanted.name)));
             }
             let column = Expr::column(&given.name);
@@ -238,7 +253,8 @@ fn check_insertable(source: &Source, target: &Name, result: SourceKind) -> Resul
         Error::semantic(format!("INSERT INTO writes to streams, and {} is a table", source.name))
             .hint("A table has one query that fills it: CREATE TABLE … AS SELECT.")
     } else if source.read_only {
-        Error::semantic(format!("the stream {} is read-only", source.name)).hint("It was made with CREATE SOURCE STREAM.")
+        Error::semantic(format!("the stream {} is read-only", source.name))
+            .hint("It was made with CREATE SOURCE STREAM.")
     } else if source.schema.columns.iter().any(|column| matches!(column.namespace, Namespace::Headers(_))) {
         Error::semantic(format!("{} has header columns, which cannot be written", source.name))
             .hint("Insert into a stream over the same topic without them.")

@@ -77,7 +77,10 @@ impl Sources {
         let mut columns = Vec::new();
         for (i, from) in list.iter().enumerate() {
             let schema = &from.source.schema;
-            let declared = schema.columns.iter().map(|column| (column.name.clone(), column.ty.clone(), column.namespace == Namespace::Key, None));
+            let declared = schema
+                .columns
+                .iter()
+                .map(|column| (column.name.clone(), column.ty.clone(), column.namespace == Namespace::Key, None));
             let system = SystemColumn::ALL
                 .into_iter()
                 .filter(|column| {
@@ -100,7 +103,8 @@ impl Sources {
     /// The source that goes by `alias`.
     pub(super) fn find(&self, alias: &Name) -> Result<usize> {
         self.list.iter().position(|from| from.alias == alias.text).ok_or_else(|| {
-            let error = Error::semantic(format!("no source of this query goes by the name {}", alias.text)).at(alias.span);
+            let error =
+                Error::semantic(format!("no source of this query goes by the name {}", alias.text)).at(alias.span);
             match did_you_mean(&alias.text, self.list.iter().map(|from| from.alias.as_str())) {
                 Some(near) => error.hint(format!("Did you mean {near}?")),
                 None => error.hint(format!("FROM names {}.", self.aliases().join(", "))),
@@ -134,7 +138,8 @@ impl Sources {
         let owner = source.map(|i| format!(" of {}", self.list[i].alias)).unwrap_or_default();
         let error = Error::semantic(format!("unknown column {}{owner} in {clause}", name.text)).at(name.span);
         if matches!(SystemColumn::from_name(&name.text), Some(SystemColumn::WindowStart | SystemColumn::WindowEnd)) {
-            return error.hint("Window bounds exist in windowed sources, and in the SELECT of queries with WINDOW … GROUP BY.");
+            return error
+                .hint("Window bounds exist in windowed sources, and in the SELECT of queries with WINDOW … GROUP BY.");
         }
         let candidates = || self.columns.iter().filter(|column| source.is_none_or(|i| i == column.source));
         let declared = candidates().filter(|column| column.system.is_none());

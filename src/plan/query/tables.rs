@@ -1,11 +1,12 @@
 //! Table functions in SELECT: one row becomes many.
 
 use crate::error::{Error, Result};
-use crate::expr::compile;
-use crate::expr::functions::{ArgType, FunctionKind, resolve_table};
+use crate::expr::Scope;
+use crate::expr::compile::compile_table;
+use crate::expr::functions::FunctionKind;
 use crate::plan::topology::{NamedExpr, OperatorSpec};
 use crate::plan::walk;
-use crate::sql::ast::{Expr, ExprKind};
+use crate::sql::ast::Expr;
 use crate::types::{Column, SourceKind, SqlType};
 
 use super::bind::{find_call, is_call};
@@ -44,21 +45,14 @@ pub(super) fn build(graph: &mut Graph, flow: Flow, items: &mut [Item]) -> Result
     Ok(Flow { node, schema, ..flow })
 }
 
-fn item_type(call: &Expr, scope: &crate::expr::Scope) -> Result<SqlType> {
-    let ExprKind::Call { name, args, .. } = &call.kind else {
-        return Err(Error::internal("a table function is a call"));
-    };
-    let mut types = Vec::with_capacity(args.len());
-    for arg in args {
+fn item_type(call: &Expr, scope: &Scope) -> Result<SqlType> {
+    for arg in walk::children(call) {
         if let Some(inner) = find_call(arg, FunctionKind::Table) {
             return Err(Error::semantic(format!("the table function {inner} inside another")).at(inner.span));
         }
-        let compiled = compile(arg, scope).map_err(|error| error.at(arg.span))?;
-        types.push(compiled.ty().cloned().map_or(ArgType::Null, ArgType::Sql));
     }
-    let resolved = resolve_table(&name.text.to_uppercase(), &types).map_err(|error| error.at(call.span))?;
-    match resolved.returns {
-        SqlType::Array(item) => Ok(*item),
-        other => Ok(other),
+    match compile_table(call, scope)?.ty() {
+        Some(SqlType::Array(item)) => Ok((**item).clone()),
+        _ => Err(Error::internal(format!("{call} makes no arrays")).at(call.span)),
     }
 }
