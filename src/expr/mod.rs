@@ -12,7 +12,6 @@ pub mod compile;
 mod eval;
 pub mod functions;
 mod node;
-mod place;
 mod rules;
 pub mod text;
 
