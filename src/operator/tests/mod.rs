@@ -8,3 +8,4 @@ mod splits;
 mod stateless;
 mod tables;
 mod test_calls;
+mod truth;

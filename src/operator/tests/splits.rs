@@ -14,25 +14,25 @@ use crate::types::{LogicalSchema, SqlType, Value};
 
 /// A record before it is part of a batch.
 #[derive(Debug, Clone)]
-struct Row {
-    port: usize,
-    key: Option<u8>,
-    rowtime: i64,
-    values: [Option<i64>; 2],
-    null_value: bool,
+pub(super) struct Row {
+    pub(super) port: usize,
+    pub(super) key: Option<u8>,
+    pub(super) rowtime: i64,
+    pub(super) values: [Option<i64>; 2],
+    pub(super) null_value: bool,
 }
 
 /// What happens at positions of the input.
 #[derive(Debug, Clone)]
-struct Script {
-    rows: Vec<Row>,
+pub(super) struct Script {
+    pub(super) rows: Vec<Row>,
     /// Ends of batches, and whether a commit (1) or a restart (2) follows.
-    cuts: Vec<(usize, u8)>,
+    pub(super) cuts: Vec<(usize, u8)>,
     /// Idle advances: part of the input.
     idles: Vec<(usize, i64)>,
 }
 
-fn script() -> impl Strategy<Value = Script> {
+pub(super) fn script() -> impl Strategy<Value = Script> {
     let row = (
         0..2usize,
         prop_oneof![9 => (0..3u8).prop_map(Some), 1 => Just(None)],
@@ -54,7 +54,7 @@ fn script() -> impl Strategy<Value = Script> {
 }
 
 /// The rows of a port; a row's position in the script is its arrival number.
-fn stream(script: &Script, port: usize, schema: &LogicalSchema) -> ChangeBatch {
+pub(super) fn stream(script: &Script, port: usize, schema: &LogicalSchema) -> ChangeBatch {
     let rows: Vec<_> = script.rows.iter().enumerate().filter(|(_, row)| row.port == port).collect();
     let key = |row: &Row| row.key.map_or(Value::Null, |key| Value::String(format!("k{key}")));
     let mut columns =
@@ -79,7 +79,7 @@ fn stream(script: &Script, port: usize, schema: &LogicalSchema) -> ChangeBatch {
 }
 
 /// The rows of a port as a table's changes.
-fn table(script: &Script, port: usize, schema: &LogicalSchema) -> ChangeBatch {
+pub(super) fn table(script: &Script, port: usize, schema: &LogicalSchema) -> ChangeBatch {
     let kept = schema.clone();
     let mut source = Bench::new(1, move || crate::operator::TableSource::new(0, &kept).expect("types"));
     let changes = source.process(vec![Some(stream(script, port, schema))]);

@@ -1,11 +1,18 @@
 //! Filters, projections, keys, table functions, limits.
 
 use super::bench::{Bench, assert_rows, expr, keyed, rows};
-use crate::operator::{Filter, FlatMap, GroupBy, Limit, PartitionBy, PartitionKey, Project};
+use super::test_calls::{Kind, call};
+use crate::operator::{
+    Aggregation, AggregationConfig, Filter, FlatMap, GroupBy, Limit, PartitionBy, PartitionKey, Project,
+};
 use crate::types::{Column, LogicalSchema, SqlType};
 
 pub(super) fn filter() -> Bench {
-    Bench::new(0, || Filter::new(expr("V > 5", &keyed(&["V"]))))
+    filter_above(5)
+}
+
+pub(super) fn filter_above(limit: i64) -> Bench {
+    Bench::new(0, move || Filter::new(expr(&format!("V > {limit}"), &keyed(&["V"]))))
 }
 
 #[test]
@@ -89,6 +96,17 @@ pub(super) fn group_by() -> Bench {
         LogicalSchema::new(vec![Column::key("G", SqlType::BigInt), Column::value("V", SqlType::BigInt)], false);
     Bench::new(0, move || {
         GroupBy::new(output.clone(), vec![expr("W", &input)], vec![expr("V", &input)]).expect("types")
+    })
+}
+
+/// `COUNT` over what [`group_by`] gives.
+pub(super) fn count_groups() -> Bench {
+    let group = Column::key("G", SqlType::BigInt);
+    let input = LogicalSchema::new(vec![group.clone(), Column::value("V", SqlType::BigInt)], false);
+    let schema = LogicalSchema::new(vec![group, Column::value("N", SqlType::BigInt)], false);
+    Bench::new(1, move || {
+        let config = AggregationConfig { store: 0, schema: schema.clone(), window: None, emit_final: false };
+        Aggregation::new(config, vec![call(Kind::Count, &input)]).expect("types")
     })
 }
 
