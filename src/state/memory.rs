@@ -18,12 +18,7 @@ impl StateBase for MemoryBase {
         Ok(self.map.get(key).cloned())
     }
 
-    fn range(
-        &self,
-        from: Bound<&[u8]>,
-        to: Bound<&[u8]>,
-        visit: &mut Visit<'_>,
-    ) -> Result<()> {
+    fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, visit: &mut Visit<'_>) -> Result<()> {
         for (key, value) in self.map.range::<[u8], _>((from, to)) {
             if visit(key, value).is_break() {
                 break;

@@ -13,12 +13,7 @@ pub trait StateBase: Send {
     /// The value of a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
     /// Visits keys in byte order until told to stop.
-    fn range(
-        &self,
-        from: Bound<&[u8]>,
-        to: Bound<&[u8]>,
-        visit: &mut Visit<'_>,
-    ) -> Result<()>;
+    fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, visit: &mut Visit<'_>) -> Result<()>;
     /// Applies writes (`None` deletes) as one.
     fn apply(&mut self, writes: &mut dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<()>;
     /// Rough memory held, in bytes.
@@ -67,12 +62,7 @@ impl StateStore {
     }
 
     /// Visits keys in byte order until told to stop, uncommitted writes included.
-    pub fn range(
-        &self,
-        from: Bound<&[u8]>,
-        to: Bound<&[u8]>,
-        visit: &mut Visit<'_>,
-    ) -> Result<()> {
+    pub fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, visit: &mut Visit<'_>) -> Result<()> {
         if is_empty(from, to) {
             return Ok(());
         }
