@@ -1,6 +1,7 @@
 //! Numbers as text, as Java reads and writes them.
 
 use crate::types::Decimal;
+pub(super) use crate::types::java_text::write_double;
 
 /// > KSQL: text is read as `Double.parseDouble` does: blanks around it, `NaN`, `Infinity` and a trailing `d` or `f`
 /// > are fine; Rust's own `inf` and `nan` are not.
@@ -69,44 +70,6 @@ pub(super) fn write_long(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// Appends `value` as Java's `Double.toString` (JDK 19 and later) writes it.
-pub(super) fn write_double(out: &mut Vec<u8>, value: f64) {
-    if value.is_nan() {
-        return out.extend_from_slice(b"NaN");
-    }
-    if value.is_sign_negative() {
-        out.push(b'-');
-    }
-    let value = value.abs();
-    if value.is_infinite() {
-        return out.extend_from_slice(b"Infinity");
-    }
-    if value == 0.0 {
-        return out.extend_from_slice(b"0.0");
-    }
-    // ryu's shortest digits; it writes 0.00001..1e16 without an exponent, Java 0.001..1e7.
-    let mut buffer = ryu::Buffer::new();
-    let text = buffer.format_finite(value).as_bytes();
-    if (1e-3..1e7).contains(&value) {
-        return out.extend_from_slice(text);
-    }
-    let mark = text.iter().position(|b| *b == b'e').unwrap_or(text.len());
-    let exponent: i32 =
-        text.get(mark + 1..).and_then(|e| std::str::from_utf8(e).ok()).and_then(|e| e.parse().ok()).unwrap_or(0);
-    let point = text[..mark].iter().position(|b| *b == b'.').unwrap_or(mark);
-    let all: Vec<u8> = text[..mark].iter().copied().filter(|b| *b != b'.').collect();
-    let leading = all.iter().take_while(|b| **b == b'0').count();
-    let trailing = all.iter().rev().take_while(|b| **b == b'0').count();
-    let digits = &all[leading..all.len() - trailing];
-    // value = 0.DIGITS × 10^place
-    let place = point as i32 - leading as i32 + exponent;
-    out.push(digits[0]);
-    out.push(b'.');
-    out.extend_from_slice(if digits.len() > 1 { &digits[1..] } else { b"0" });
-    out.push(b'E');
-    write_long(out, i64::from(place) - 1);
-}
-
 /// The text of a JSON number after Java has read it: integers as they are, others as `BigDecimal.toString` writes.
 pub(super) fn java_number_text(number: &str) -> String {
     if !number.contains(['.', 'e', 'E']) {
@@ -144,33 +107,6 @@ pub(super) fn java_number_text(number: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn doubles_print_as_java_prints_them() {
-        for (value, text) in [
-            (0.0, "0.0"),
-            (-0.0, "-0.0"),
-            (1.0, "1.0"),
-            (100.0, "100.0"),
-            (123456.0, "123456.0"),
-            (9_999_999.0, "9999999.0"),
-            (1e7, "1.0E7"),
-            (1.234567e7, "1.234567E7"),
-            (1e10, "1.0E10"),
-            (0.001, "0.001"),
-            (0.0012, "0.0012"),
-            (0.00001, "1.0E-5"),
-            (-0.000123, "-1.23E-4"),
-            (654.321, "654.321"),
-            (1.7976931348623157e308, "1.7976931348623157E308"),
-            (f64::NAN, "NaN"),
-            (f64::NEG_INFINITY, "-Infinity"),
-        ] {
-            let mut out = Vec::new();
-            write_double(&mut out, value);
-            assert_eq!(String::from_utf8_lossy(&out), text);
-        }
-    }
 
     #[test]
     fn number_texts_follow_big_decimal() {
