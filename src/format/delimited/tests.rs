@@ -1,6 +1,5 @@
 use proptest::prelude::*;
 
-use super::super::Side;
 use super::super::tests::{decode, encode};
 use super::*;
 use crate::types::{Column, SqlType, Value};
@@ -59,6 +58,8 @@ fn quotes_are_where_java_puts_them() {
     assert_eq!(write(",", &["a,b", "c\nd"]), "\"a,b\",\"c\nd\"");
     assert_eq!(write("|", &["a,b", "c|d"]), "a,b|\"c|d\"");
     assert_eq!(write("TAB", &["a", "b\tc"]), "a\t\"b\tc\"");
+    let key = [Column::key("K", SqlType::String)];
+    assert_eq!(encode(&spec(","), Side::Key, &key, &[vec![Value::Null]]), [None]);
     let numbers = [Column::value("A", SqlType::Int), Column::value("B", SqlType::Double)];
     let rows = [vec![Value::Int(-1), Value::Double(-1e10)], vec![Value::Null, Value::Null]];
     assert_eq!(
