@@ -238,6 +238,7 @@ proptest! {
         messages in prop::collection::vec(prop_oneof![
             prop::collection::vec(any::<u8>(), 0..40),
             "[\\[\\]{},:\"abf01.eE \\\\u-]{0,40}".prop_map(String::into_bytes),
+            r#"\{("(A|a|B|F|f|x)":([0-9.e"-]{1,4}|\{\}|\[\]|null|"1"|\{"F":1\}|\[\{"a":1\}\]),?){0,4}\}"#.prop_map(String::into_bytes),
         ], 0..6)
     ) {
         let columns = [
@@ -248,8 +249,14 @@ proptest! {
         let messages: Vec<_> = messages.iter().map(|message| Some(message.as_slice())).collect();
         let (rows, errors) = decode(&spec(), Side::Value, &columns, &messages);
         prop_assert_eq!(rows.len(), messages.len());
-        for error in errors {
+        for error in &errors {
             prop_assert!(rows[error.row].iter().all(Value::is_null));
+        }
+        for (i, message) in messages.iter().enumerate() {
+            let (alone, fault) = decode(&spec(), Side::Value, &columns, &[*message]);
+            prop_assert_eq!(&alone[0], &rows[i]);
+            let together = errors.iter().find(|error| error.row == i).map(|error| &error.reason);
+            prop_assert_eq!(fault.first().map(|error| &error.reason), together);
         }
     }
 }
