@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 
-use super::cell::{Cell, View, string};
+use super::cell::{View, string};
 use super::declare::Function;
 use crate::types::Value;
 
@@ -45,7 +45,7 @@ pub(super) fn functions() -> Vec<Function> {
         from_bytes(
             "INT_FROM_BYTES",
             "The INT in four bytes, BIG_ENDIAN unless LITTLE_ENDIAN is said. NULL if an argument is; other lengths are an error.",
-            "INT_FROM_BYTES(TO_BYTES('000007e5', 'hex')) -> 2021",
+            "INT_FROM_BYTES(TO_BYTES('00000102', 'hex')) -> 258",
         )
         .strict("(bytes BYTES) -> INT", |a| Ok(Value::Int(i32::from_be_bytes(fixed(a)?))))
         .strict("(bytes BYTES, order STRING) -> INT", |a| Ok(Value::Int(i32::from_be_bytes(fixed(a)?)))),
@@ -103,7 +103,9 @@ fn decode(text: &str, encoding: &str) -> Result<Vec<u8>, String> {
 fn decode_hex(text: &str) -> Result<Vec<u8>, String> {
     let quoted = text.strip_prefix(['x', 'X']).and_then(|rest| rest.strip_prefix('\''));
     let digits = match (quoted, text.strip_prefix("0x")) {
-        (Some(rest), _) => rest.strip_suffix('\'').ok_or("a hexadecimal text begins but does not end with a quote")?.to_owned(),
+        (Some(rest), _) => {
+            rest.strip_suffix('\'').ok_or("a hexadecimal text begins but does not end with a quote")?.to_owned()
+        }
         (None, Some(rest)) if rest.len() % 2 == 1 => format!("0{rest}"),
         (None, Some(rest)) => rest.to_owned(),
         (None, None) => text.to_owned(),
@@ -153,9 +155,8 @@ mod tests {
     }
 
     #[test]
-    fn cells_fit_their_encodings() -> Cell {
-        assert_eq!(encode("é".as_bytes(), "ascii", false)?, "\u{fffd}\u{fffd}");
+    fn bytes_that_an_encoding_cannot_show_are_replaced() {
+        assert_eq!(encode("é".as_bytes(), "ascii", false).as_deref(), Ok("\u{fffd}\u{fffd}"));
         assert!(encode(b"", "latin", false).is_err());
-        Ok(Value::Null)
     }
 }

@@ -148,18 +148,42 @@ fn of_epochs() -> Vec<Function> {
 fn of_arithmetic() -> Vec<Function> {
     let add = |name, description, example| Function::scalar(name, DATE, description).example(example);
     vec![
-        add("TIMESTAMPADD", "The timestamp some units later. NULL if an argument is.", "TIMESTAMPADD(HOURS, 1, FROM_UNIXTIME(0))")
-            .strict("(unit STRING, count INT, timestamp TIMESTAMP) -> TIMESTAMP", |a| timestamp(a, 1)),
-        add("TIMESTAMPSUB", "The timestamp some units earlier. NULL if an argument is.", "TIMESTAMPSUB(HOURS, 1, FROM_UNIXTIME(0))")
-            .strict("(unit STRING, count INT, timestamp TIMESTAMP) -> TIMESTAMP", |a| timestamp(a, -1)),
-        add("DATEADD", "The date some units later; parts of a day do not count. NULL if an argument is.", "DATEADD(DAYS, 1, FROM_DAYS(0))")
-            .strict("(unit STRING, count INT, date DATE) -> DATE", |a| date(a, 1)),
-        add("DATESUB", "The date some units earlier; a part of a day is a day. NULL if an argument is.", "DATESUB(DAYS, 1, FROM_DAYS(1))")
-            .strict("(unit STRING, count INT, date DATE) -> DATE", |a| date(a, -1)),
-        add("TIMEADD", "The time of day some units later, past midnight from the start again. NULL if an argument is.", "TIMEADD(MINUTES, 5, PARSE_TIME('12:00', 'HH:mm'))")
-            .strict("(unit STRING, count INT, time TIME) -> TIME", |a| time(a, 1)),
-        add("TIMESUB", "The time of day some units earlier, before midnight from the end again. NULL if an argument is.", "TIMESUB(MINUTES, 5, PARSE_TIME('12:00', 'HH:mm'))")
-            .strict("(unit STRING, count INT, time TIME) -> TIME", |a| time(a, -1)),
+        add(
+            "TIMESTAMPADD",
+            "The timestamp some units later. NULL if an argument is.",
+            "TIMESTAMPADD(HOURS, 1, FROM_UNIXTIME(0))",
+        )
+        .strict("(unit STRING, count INT, timestamp TIMESTAMP) -> TIMESTAMP", |a| timestamp(a, 1)),
+        add(
+            "TIMESTAMPSUB",
+            "The timestamp some units earlier. NULL if an argument is.",
+            "TIMESTAMPSUB(HOURS, 1, FROM_UNIXTIME(0))",
+        )
+        .strict("(unit STRING, count INT, timestamp TIMESTAMP) -> TIMESTAMP", |a| timestamp(a, -1)),
+        add(
+            "DATEADD",
+            "The date some units later; parts of a day do not count. NULL if an argument is.",
+            "DATEADD(DAYS, 1, FROM_DAYS(0))",
+        )
+        .strict("(unit STRING, count INT, date DATE) -> DATE", |a| date(a, 1)),
+        add(
+            "DATESUB",
+            "The date some units earlier; a part of a day is a day. NULL if an argument is.",
+            "DATESUB(DAYS, 1, FROM_DAYS(1))",
+        )
+        .strict("(unit STRING, count INT, date DATE) -> DATE", |a| date(a, -1)),
+        add(
+            "TIMEADD",
+            "The time of day some units later, past midnight from the start again. NULL if an argument is.",
+            "TIMEADD(MINUTES, 5, PARSE_TIME('12:00', 'HH:mm'))",
+        )
+        .strict("(unit STRING, count INT, time TIME) -> TIME", |a| time(a, 1)),
+        add(
+            "TIMESUB",
+            "The time of day some units earlier, before midnight from the end again. NULL if an argument is.",
+            "TIMESUB(MINUTES, 5, PARSE_TIME('12:00', 'HH:mm'))",
+        )
+        .strict("(unit STRING, count INT, time TIME) -> TIME", |a| time(a, -1)),
     ]
 }
 

@@ -86,7 +86,9 @@ fn masked(args: &[Value], first: usize, hides: impl Fn(usize, usize) -> bool) ->
 
 fn geo_distance(args: &[Value]) -> Cell {
     let [lat1, lon1, lat2, lon2] = [0, 1, 2, 3].map(|i| args[i].double());
-    if ![lat1, lat2].iter().all(|v| (-90.0..=90.0).contains(v)) || ![lon1, lon2].iter().all(|v| (-180.0..=180.0).contains(v)) {
+    if ![lat1, lat2].iter().all(|v| (-90.0..=90.0).contains(v))
+        || ![lon1, lon2].iter().all(|v| (-180.0..=180.0).contains(v))
+    {
         return Err("latitudes lie between -90 and 90, longitudes between -180 and 180".to_owned());
     }
     let radius = match args.get(4).map(|unit| unit.text().to_ascii_lowercase()).as_deref() {
@@ -94,8 +96,10 @@ fn geo_distance(args: &[Value]) -> Cell {
         Some("mi" | "mile" | "miles") => RADIUS[1],
         Some(other) => return Err(format!("unknown unit '{other}'; there are KM and MI")),
     };
+    // In this order of operations, as Java did it for long: the last digit depends on it.
+    let radians = |degrees: f64| degrees / 180.0 * std::f64::consts::PI;
     let haversine = |angle: f64| (angle / 2.0).sin().powi(2);
-    let a = haversine((lat2 - lat1).to_radians())
-        + haversine((lon2 - lon1).to_radians()) * lat1.to_radians().cos() * lat2.to_radians().cos();
+    let a =
+        haversine(radians(lat2 - lat1)) + haversine(radians(lon2 - lon1)) * radians(lat1).cos() * radians(lat2).cos();
     Ok(Value::Double(2.0 * a.sqrt().asin() * radius))
 }

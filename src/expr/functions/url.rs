@@ -81,7 +81,8 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     fn of(url: &'a str) -> Result<Self, String> {
-        if let Some(bad) = url.chars().find(|c| c.is_ascii_control() || c.is_whitespace() || "\"<>\\^`{|}".contains(*c)) {
+        if let Some(bad) = url.chars().find(|c| c.is_ascii_control() || c.is_whitespace() || "\"<>\\^`{|}".contains(*c))
+        {
             return Err(format!("'{url}' is no URI: {bad:?} must be percent-encoded"));
         }
         let (rest, fragment) = split(url, '#');
