@@ -5,7 +5,7 @@
 //! once or not at all. [`Producer::commit`] returning `Ok` is the only sign that it did.
 
 pub mod embedded;
-//KAFKA
+pub mod kafka;
 mod log;
 pub mod memory;
 pub mod murmur2;
