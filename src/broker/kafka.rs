@@ -20,7 +20,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::metadata::MetadataTopic;
+use rdkafka::metadata::{Metadata, MetadataTopic};
 
 use self::consumer::{ANSWER, KafkaConsumer, committed};
 use self::error::{crate_failed, kind};
@@ -69,7 +69,7 @@ impl KafkaBroker {
         let mut config = base_config(bootstrap);
         config.extend(extra.clone());
         let admin: AdminClient<DefaultClientContext> = config.create().map_err(creating)?;
-        let mut shared = Shared { bootstrap: bootstrap.to_owned(), extra: extra.clone(), probe, admin };
+        let shared = Shared { bootstrap: bootstrap.to_owned(), extra: extra.clone(), probe, admin };
         shared.greet()?;
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -94,12 +94,12 @@ impl Shared {
     }
 
     /// Makes sure that somebody is there, in pieces so that a refusal is seen before the time is over.
-    fn greet(&mut self) -> Result<()> {
+    fn greet(&self) -> Result<()> {
         let piece = Duration::from_millis(500);
         let mut waited = Duration::ZERO;
         while self.probe.client().fetch_metadata(None, piece).is_err() {
             waited += piece;
-            self.probe.consume(1, Duration::ZERO, |_| {});
+            self.probe.serve();
             if waited < CONNECT {
                 continue;
             }
@@ -116,9 +116,13 @@ impl Shared {
         Ok(())
     }
 
-    fn topic(&self, name: &str) -> Result<Option<TopicInfo>> {
+    fn metadata(&self, name: &str) -> Result<Metadata> {
         let found = self.probe.client().fetch_metadata(Some(name), ANSWER);
-        let found = found.map_err(|error| self.unreachable(&format!("looking up topic {name}"), &error))?;
+        found.map_err(|error| self.unreachable(&format!("looking up topic {name}"), &error))
+    }
+
+    fn topic(&self, name: &str) -> Result<Option<TopicInfo>> {
+        let found = self.metadata(name)?;
         let Some(topic) = found.topics().first() else { return Ok(None) };
         match topic.error() {
             None => Ok(Some(info(topic))),
@@ -131,6 +135,7 @@ impl Shared {
 
     fn unreachable(&self, doing: &str, error: &rdkafka::error::KafkaError) -> Error {
         let error = crate_failed(doing, error);
+        self.probe.serve();
         match self.probe.context().trouble() {
             Some(reason) if error.kind() == ErrorKind::Unavailable => error.caused_by(reason),
             _ => error,
@@ -164,8 +169,7 @@ impl Shared {
     /// Waits until the cluster's answer to `topic` is as it should be.
     fn await_topic(&self, name: &str, settled: impl Fn(Option<&MetadataTopic>) -> bool) -> Result<()> {
         for _ in 0..100 {
-            let found = self.probe.client().fetch_metadata(Some(name), ANSWER);
-            let found = found.map_err(|error| self.unreachable(&format!("looking up topic {name}"), &error))?;
+            let found = self.metadata(name)?;
             if settled(found.topics().first().filter(|topic| topic.error().is_none())) {
                 return Ok(());
             }

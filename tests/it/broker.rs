@@ -1,6 +1,7 @@
 //! One suite for all brokers: what the seam promises, each promise kept by memory, embedded and Kafka alike.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -441,6 +442,82 @@ fn a_partition_is_drained_after_its_last_record(broker: &dyn Broker, p: &str) {
     assert_eq!(values(&take(&mut *consumer, 1)), ["more"]);
 }
 
+/// A worker as the runtime has it: copies `{p}.in` to `{p}.out` in transactions of its own until it was told to stop,
+/// and then leaves in the middle of one.
+fn copy(broker: &dyn Broker, p: &str, name: &str, stop: &AtomicBool) {
+    let (from, to) = (format!("{p}.in"), format!("{p}.out"));
+    let mut consumer = member(broker, p, name);
+    consumer.subscribe(std::slice::from_ref(&from)).unwrap();
+    let mut producer = transactional(broker, &format!("{p}-{name}"));
+    let mut next: BTreeMap<i32, i64> = BTreeMap::new();
+    producer.begin().unwrap();
+    loop {
+        let poll = consumer.poll(50, SHORT).unwrap();
+        for record in records(&poll) {
+            let expected = next.insert(record.partition, record.offset + 1);
+            assert!(expected.is_none_or(|expected| expected == record.offset), "{name} at {record:?}");
+            send(&mut *producer, &to, record.partition, "k", record.value.as_deref().unwrap());
+        }
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        if !next.is_empty() {
+            let offsets: Vec<_> = next.iter().map(|(p, next)| offset(&from, *p, *next, name)).collect();
+            producer.commit(&offsets, consumer.group_metadata().as_ref()).unwrap();
+            producer.begin().unwrap();
+        }
+        if !poll.revoked.is_empty() {
+            next.clear();
+        }
+    }
+}
+
+fn workers_come_and_go_and_every_record_is_copied_once(broker: &dyn Broker, p: &str) {
+    let (from, to) = (format!("{p}.in"), format!("{p}.out"));
+    create(broker, &from, 3);
+    create(broker, &to, 3);
+    let feed = |range: std::ops::Range<i32>| {
+        let numbers: Vec<String> = range.map(|i| i.to_string()).collect();
+        let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
+        (0..3).for_each(|partition| write(broker, &from, partition, &numbers));
+    };
+    let stops = [AtomicBool::new(false), AtomicBool::new(false)];
+    let mut copied = vec![Vec::new(); 3];
+    let mut watcher = broker.consumer(&ConsumerOptions::default()).unwrap();
+    watcher.assign(&[0, 1, 2].map(|partition| (at(&to, partition), Start::Earliest))).unwrap();
+    let mut watch = |count: usize| {
+        for _ in 0..PATIENCE {
+            for record in records(&watcher.poll(1000, SHORT).unwrap()) {
+                copied[record.partition as usize].push(record.value.unwrap().parse::<i32>().unwrap());
+            }
+            if copied.iter().map(Vec::len).sum::<usize>() >= count {
+                break;
+            }
+        }
+        let all: Vec<i32> = (0..count as i32 / 3).collect();
+        assert_eq!(copied, [all.clone(), all.clone(), all]);
+    };
+    /// Ends the workers when the test fails, too.
+    struct StopAll<'a>(&'a [AtomicBool]);
+    impl Drop for StopAll<'_> {
+        fn drop(&mut self) {
+            self.0.iter().for_each(|stop| stop.store(true, Ordering::Relaxed));
+        }
+    }
+    std::thread::scope(|scope| {
+        let _stop_all = StopAll(&stops);
+        feed(0..200);
+        scope.spawn(|| copy(broker, p, "w1", &stops[0]));
+        watch(600);
+        feed(200..400);
+        scope.spawn(|| copy(broker, p, "w2", &stops[1]));
+        watch(1200);
+        feed(400..600);
+        stops[0].store(true, Ordering::Relaxed);
+        watch(1800);
+    });
+}
+
 macro_rules! suite {
     ($open:expr; $($test:ident),* $(,)?) => {
         $(
@@ -469,6 +546,7 @@ macro_rules! whole_suite {
             seek_pause_and_resume,
             a_member_seeks_between_being_given_partitions_and_reading,
             a_partition_is_drained_after_its_last_record,
+            workers_come_and_go_and_every_record_is_copied_once,
         }
     };
 }

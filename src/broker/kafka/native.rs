@@ -265,7 +265,7 @@ pub(super) struct NativeConsumer {
     batch: Vec<*mut sys::rd_kafka_message_t>,
 }
 
-// SAFETY: librdkafka's handles may be used from any thread; the batch is empty between calls.
+// SAFETY: librdkafka's handles may be used from any thread; between calls the batch holds nothing that is used again.
 unsafe impl Send for NativeConsumer {}
 // SAFETY: the methods that take `&self` only call librdkafka, which locks for itself.
 unsafe impl Sync for NativeConsumer {}
@@ -295,7 +295,9 @@ impl NativeConsumer {
 
     /// Visits what has come, at most `max` messages; waits until `max` are there or `timeout` is over.
     pub(super) fn consume(&mut self, max: usize, timeout: Duration, mut visit: impl FnMut(&Received<'_>)) -> usize {
-        self.batch.resize(max, ptr::null_mut());
+        if self.batch.len() < max {
+            self.batch.resize(max, ptr::null_mut());
+        }
         // SAFETY: the batch has room for `max` pointers.
         let count =
             unsafe { sys::rd_kafka_consume_batch_queue(self.queue, millis(timeout), self.batch.as_mut_ptr(), max) };
@@ -307,8 +309,18 @@ impl NativeConsumer {
                 sys::rd_kafka_message_destroy(*message);
             }
         }
-        self.batch.clear();
         count
+    }
+
+    /// Serves callbacks of a client that reads nothing, so that its errors are known and do not pile up.
+    pub(super) fn serve(&self) {
+        let mut some = [ptr::null_mut(); 16];
+        // SAFETY: the array has room for as many pointers as the call is told; what it filled in is ours.
+        unsafe {
+            let count = sys::rd_kafka_consume_batch_queue(self.queue, 0, some.as_mut_ptr(), some.len());
+            let filled = usize::try_from(count).unwrap_or(0);
+            some[..filled].iter().for_each(|message| sys::rd_kafka_message_destroy(*message));
+        }
     }
 
     pub(super) fn subscribe(&self, topics: &TopicPartitionList) -> Result<(), Failure> {

@@ -59,7 +59,10 @@ impl KafkaProducer {
         loop {
             match call() {
                 Ok(()) => return Ok(()),
-                Err(failure) if failure.retriable && !failure.fatal && tries < TRIES => {
+                // A call that used up its time has been repeated by librdkafka all along.
+                Err(failure)
+                    if failure.retriable && failure.code != RDKafkaErrorCode::OperationTimedOut && tries < TRIES =>
+                {
                     tracing::debug!("{doing}: {}, trying again", failure.text);
                     self.native.poll(Duration::from_millis(50) * 2_u32.pow(tries));
                     tries += 1;
@@ -172,6 +175,17 @@ impl Producer for KafkaProducer {
             // In a transaction its commit reports it.
             Some(what) if !self.transactional => Err(Error::new(ErrorKind::Unavailable, what)),
             _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for KafkaProducer {
+    fn drop(&mut self) {
+        // Records outside a transaction were to be written at once; an open transaction is given up.
+        if !self.transactional
+            && let Err(error) = self.flush(Duration::from_secs(5))
+        {
+            tracing::warn!(%error, "a producer ended with records that were not written");
         }
     }
 }
