@@ -13,9 +13,9 @@ use crate::sql::{self, Class};
 
 /// Runs `eddyline explain`.
 pub fn run(settings: &Settings, args: &ExplainArgs, terminal: &mut Terminal) -> Result<(), Failure> {
-    let backend = open::scratch(settings)?;
+    let host = open::scratch(settings)?;
     let theme = terminal.theme;
-    let mut shell = Shell::new(backend.session()?, terminal, Signals::default(), OutputFormat::Table);
+    let mut shell = Shell::new(host.session()?, terminal, Signals::default(), OutputFormat::Table);
     shell.quiet = true;
     for path in &args.files {
         let text = std::fs::read_to_string(path)
@@ -38,7 +38,7 @@ pub fn run(settings: &Settings, args: &ExplainArgs, terminal: &mut Terminal) -> 
         }
     }
     drop(shell);
-    backend.shutdown()?;
+    host.shutdown()?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! [`Backend`]: broker and engine as the settings say. The one place where the terminal meets the engine's making.
+//! [`Host`]: broker and engine as the settings say. The one place where the terminal meets the engine's making.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Deployment {
 
 /// A running engine on its broker.
 #[derive(Debug)]
-pub struct Backend {
+pub struct Host {
     broker: Arc<dyn Broker>,
 }
 
@@ -53,16 +53,16 @@ pub fn data_dir(settings: &Settings, home: Option<&Path>) -> PathBuf {
 }
 
 /// An engine on the broker that the settings name.
-pub fn open(settings: &Settings, home: Option<&Path>) -> Result<Backend> {
-    Ok(Backend { broker: broker(settings, home)? })
+pub fn open(settings: &Settings, home: Option<&Path>) -> Result<Host> {
+    Ok(Host { broker: broker(settings, home)? })
 }
 
 /// An engine in memory, without anything in it: `explain`.
-pub fn scratch(_settings: &Settings) -> Result<Backend> {
-    Ok(Backend { broker: Arc::new(MemoryBroker::new()) })
+pub fn scratch(_settings: &Settings) -> Result<Host> {
+    Ok(Host { broker: Arc::new(MemoryBroker::new()) })
 }
 
-impl Backend {
+impl Host {
     /// How messages call the broker.
     pub fn name(&self) -> String {
         self.broker.name()
