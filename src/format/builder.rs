@@ -184,9 +184,7 @@ pub(super) enum Builder {
 impl Builder {
     pub(super) fn new(ty: &SqlType, capacity: usize) -> Self {
         match ty {
-            SqlType::Boolean => {
-                Self::Boolean(BooleanBufferBuilder::new(capacity), NullBufferBuilder::new(capacity))
-            }
+            SqlType::Boolean => Self::Boolean(BooleanBufferBuilder::new(capacity), NullBufferBuilder::new(capacity)),
             SqlType::Int => Self::Int(Fixed::new(capacity)),
             SqlType::BigInt => Self::BigInt(Fixed::new(capacity)),
             SqlType::Double => Self::Double(Fixed::new(capacity)),
@@ -335,9 +333,7 @@ impl Builder {
             }
             Self::Map(runs, key, value, field) => {
                 let (offsets, valid) = runs.take();
-                let DataType::Struct(fields) = field.data_type() else {
-                    unreachable!("map entries are a struct")
-                };
+                let DataType::Struct(fields) = field.data_type() else { unreachable!("map entries are a struct") };
                 let entries = StructArray::try_new(fields.clone(), vec![key.finish()?, value.finish()?], None)?;
                 Arc::new(MapArray::try_new(field.clone(), offsets, entries, valid, false)?)
             }
