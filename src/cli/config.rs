@@ -74,7 +74,7 @@ impl Default for Settings {
             bootstrap_servers: None,
             data_dir: None,
             service_id: "default".to_owned(),
-            workers: 2,
+            workers: 1,
             default_partitions: 1,
             default_replicas: None,
             commit_interval: Duration::from_millis(100),
