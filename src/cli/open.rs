@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::config::Settings;
 use crate::broker::Broker;
 use crate::broker::embedded::{EmbeddedBroker, EmbeddedOptions};
+use crate::broker::kafka::KafkaBroker;
 use crate::broker::memory::MemoryBroker;
 use crate::engine::Session;
 use crate::error::{Error, Result};
@@ -32,7 +33,7 @@ pub struct Host {
 /// The broker that the settings name.
 pub fn broker(settings: &Settings, home: Option<&Path>) -> Result<Arc<dyn Broker>> {
     match &settings.bootstrap_servers {
-        Some(servers) => Err(Error::unsupported(format!("kafka at {servers}"))),
+        Some(servers) => Ok(Arc::new(KafkaBroker::connect(servers, &settings.kafka)?)),
         None => {
             let dir = data_dir(settings, home);
             std::fs::create_dir_all(&dir)?;
