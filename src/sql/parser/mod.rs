@@ -15,7 +15,7 @@ use super::token::{Open, Token, TokenKind};
 use crate::error::{Error, Result, Span, did_you_mean};
 
 /// How deep brackets, calls and types may be nested.
-const MAX_NESTING: usize = 100;
+const MAX_NESTING: usize = 200;
 
 /// How high the tree of an expression may grow, chains of operators included.
 const MAX_HEIGHT: usize = 500;
