@@ -4,6 +4,12 @@
 //! **Invariant:** what a transaction wrote, records and offsets alike, becomes visible to `read_committed` readers at
 //! once or not at all. [`Producer::commit`] returning `Ok` is the only sign that it did.
 
+pub mod embedded;
+//KAFKA
+mod log;
+pub mod memory;
+pub mod murmur2;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

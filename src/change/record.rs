@@ -67,6 +67,23 @@ impl Slots {
         (start != u32::MAX).then(|| &self.data[start as usize..end as usize])
     }
 
+    /// Appends copies of a part of `other`, bytes in one piece.
+    pub fn append(&mut self, other: &Self, range: Range<usize>) {
+        let part = &other.ranges[range];
+        let used = || part.iter().filter(|range| **range != NULL);
+        let (Some(first), Some(last)) = (used().next(), used().next_back()) else {
+            self.ranges.extend_from_slice(part);
+            return;
+        };
+        let (from, to) = (first.0, last.1);
+        let base = self.data.len() as u32;
+        self.data.extend_from_slice(&other.data[from as usize..to as usize]);
+        self.ranges.extend(part.iter().map(|range| match *range {
+            NULL => NULL,
+            (start, end) => (start - from + base, end - from + base),
+        }));
+    }
+
     /// A view of a part.
     pub fn view(&self, range: Range<usize>) -> Payloads<'_> {
         Payloads { data: &self.data, ranges: &self.ranges[range] }
@@ -164,6 +181,25 @@ impl RecordSet {
         self.timestamps.push(timestamp);
         self.keys.push(key);
         self.values.push(value);
+    }
+
+    /// Appends copies of some records of `other`.
+    pub fn append(&mut self, other: &Self, range: Range<usize>) {
+        if !other.headers.is_empty() || !self.headers.is_empty() {
+            self.headers.resize(self.len(), Vec::new());
+            self.headers.extend(range.clone().map(|i| other.headers_of(i).to_vec()));
+        }
+        self.offsets.extend_from_slice(&other.offsets[range.clone()]);
+        self.timestamps.extend_from_slice(&other.timestamps[range.clone()]);
+        self.keys.append(&other.keys, range.clone());
+        self.values.append(&other.values, range);
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn weight(&self) -> usize {
+        let headers = self.headers.iter().flatten();
+        let headers: usize = headers.map(|h| 64 + h.key.len() + h.value.as_ref().map_or(0, Vec::len)).sum();
+        self.len() * 32 + self.keys.data.len() + self.values.data.len() + headers
     }
 
     /// The headers of record `i`.

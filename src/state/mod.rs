@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** the base only ever holds committed epochs; what an open transaction wrote lives in the cache.
 
+pub mod keys;
 pub mod memory;
 pub mod rows;
 pub mod store;
