@@ -71,7 +71,11 @@ impl Binder<'_> {
             .collect::<Result<Vec<_>>>()?;
         let types: Vec<ArgType> =
             nodes.iter().map(|node| node.ty.clone().map_or(ArgType::Null, ArgType::Sql)).collect();
-        let resolved = functions::resolve_scalar(&upper, &types).map_err(|error| {
+        let resolved = match self.env {
+            Some(env) => functions::resolve_scalar_in(env, &upper, &types),
+            None => functions::resolve_scalar(&upper, &types),
+        };
+        let resolved = resolved.map_err(|error| {
             // Unknown functions are known by their name, wrong arguments by the whole call.
             if error.kind() != ErrorKind::NotFound {
                 return error.at(span);
@@ -83,7 +87,9 @@ impl Binder<'_> {
             }
         })?;
         let args = nodes.into_iter().zip(&resolved.params).map(|(node, param)| coerce(node, param)).collect();
-        Ok(Node::new(Kind::Call { eval: resolved.eval, args }, resolved.returns))
+        // > KSQL: IFNULL and COALESCE replace values that could not be computed, too.
+        let contain = matches!(upper.as_str(), "IFNULL" | "COALESCE");
+        Ok(Node::new(Kind::Call { eval: resolved.eval, args, contain }, resolved.returns))
     }
 
     fn lambda_call(&mut self, function: LambdaFunction, name: &str, args: &[Expr]) -> Result<Node> {
