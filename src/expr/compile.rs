@@ -12,7 +12,7 @@ use super::eval::{Failures, Rows, holding};
 use super::functions::FunctionEnv;
 use super::node::Node;
 use crate::error::{Error, RecordError, Result};
-use crate::sql::ast::Expr;
+use crate::sql::ast::{Expr, ExprKind};
 use crate::types::{Column, SqlType, Value};
 
 /// The columns that an expression may use, by position in the batch.
@@ -72,6 +72,15 @@ pub fn compile_predicate(expr: &Expr, scope: &Scope) -> Result<CompiledExpr> {
 pub fn compile_as(expr: &Expr, scope: &Scope, target: &SqlType) -> Result<CompiledExpr> {
     let node = Binder::new(scope, None).bind(expr)?;
     let node = assign(node, target).map_err(|error| error.at(expr.span))?;
+    Ok(CompiledExpr { node, text: expr.to_string() })
+}
+
+/// Compiles a call of a table function: each cell is the array of what the row becomes.
+pub fn compile_table(expr: &Expr, scope: &Scope) -> Result<CompiledExpr> {
+    let ExprKind::Call { name, args, .. } = &expr.kind else {
+        return Err(Error::semantic("a call of a table function is expected").at(expr.span));
+    };
+    let node = Binder::new(scope, None).table_call(name, args, expr.span)?;
     Ok(CompiledExpr { node, text: expr.to_string() })
 }
 

@@ -109,7 +109,9 @@ impl Var {
     }
 
     fn take(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<arrow::buffer::NullBuffer>) {
-        let fresh = Self::new(self.len());
+        let mut fresh = Self::new(0);
+        fresh.offsets.reserve(self.len());
+        fresh.bytes.reserve(self.bytes.len());
         let Self { bytes, offsets, mut valid } = std::mem::replace(self, fresh);
         (OffsetBuffer::new(offsets.into()), bytes.into(), valid.finish())
     }
@@ -184,9 +186,7 @@ pub(super) enum Builder {
 impl Builder {
     pub(super) fn new(ty: &SqlType, capacity: usize) -> Self {
         match ty {
-            SqlType::Boolean => {
-                Self::Boolean(BooleanBufferBuilder::new(capacity), NullBufferBuilder::new(capacity))
-            }
+            SqlType::Boolean => Self::Boolean(BooleanBufferBuilder::new(capacity), NullBufferBuilder::new(capacity)),
             SqlType::Int => Self::Int(Fixed::new(capacity)),
             SqlType::BigInt => Self::BigInt(Fixed::new(capacity)),
             SqlType::Double => Self::Double(Fixed::new(capacity)),
@@ -335,9 +335,7 @@ impl Builder {
             }
             Self::Map(runs, key, value, field) => {
                 let (offsets, valid) = runs.take();
-                let DataType::Struct(fields) = field.data_type() else {
-                    unreachable!("map entries are a struct")
-                };
+                let DataType::Struct(fields) = field.data_type() else { unreachable!("map entries are a struct") };
                 let entries = StructArray::try_new(fields.clone(), vec![key.finish()?, value.finish()?], None)?;
                 Arc::new(MapArray::try_new(field.clone(), offsets, entries, valid, false)?)
             }

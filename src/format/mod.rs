@@ -81,7 +81,11 @@ impl NullRows {
 /// Arrow counts the bytes of a column in 32 bits; a batch that might not fit is a caller's mistake.
 fn check_size(payloads: Payloads<'_>) -> Result<()> {
     let bytes: usize = payloads.iter().flatten().map(<[u8]>::len).sum();
-    if bytes > 1 << 29 { Err(Error::internal(format!("a batch of {bytes} bytes is too large to decode"))) } else { Ok(()) }
+    if bytes > 1 << 29 {
+        Err(Error::internal(format!("a batch of {bytes} bytes is too large to decode")))
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

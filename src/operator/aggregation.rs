@@ -221,7 +221,7 @@ impl Operator for Aggregation {
         let key_columns = &batch.data.columns()[..self.config.schema.key_len()];
         let keys = self.keys.encode_rows(key_columns, batch.len())?;
         let each_update = !cx.coalesce && !self.is_final();
-        let mut told = Told::new(&self.config, batch.len());
+        let mut told = Told::new(&self.config, if each_update { 2 * batch.len() } else { 0 });
         let mut scratch = vec![GROUPS];
 
         for index in 0..batch.len() {

@@ -80,13 +80,7 @@ impl Log {
     }
 
     /// Replaces the chunks `range`, which are `old`, in storage and then in memory.
-    fn swap(
-        &self,
-        target: &Target<'_>,
-        range: std::ops::Range<usize>,
-        old: &[Chunk],
-        new: Vec<Chunk>,
-    ) -> Result<()> {
+    fn swap(&self, target: &Target<'_>, range: std::ops::Range<usize>, old: &[Chunk], new: Vec<Chunk>) -> Result<()> {
         // A removal and a write of the same name in one batch would leave their order to storage.
         let stays = |chunk: &&Chunk| !new.iter().any(|other| other.first == chunk.first);
         let mut writes: Vec<_> = old.iter().filter(stays).map(|chunk| Write::RemoveChunk(target.at(chunk))).collect();

@@ -185,9 +185,7 @@ impl Log {
             let mut ends: BTreeMap<ChunkAt, i64> = BTreeMap::new();
             for mut set in sets {
                 let (topic, partition) = state.partition(&set.topic, set.partition)?;
-                let end = ends
-                    .entry(ChunkAt { topic, partition: set.partition, first: 0 })
-                    .or_insert(partition.end);
+                let end = ends.entry(ChunkAt { topic, partition: set.partition, first: 0 }).or_insert(partition.end);
                 let first = *end;
                 set.offsets.iter_mut().for_each(|offset| *offset += first);
                 *end += set.len() as i64;

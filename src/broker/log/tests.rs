@@ -32,10 +32,8 @@ fn a_chunk_survives_its_bytes() {
     let mut set = RecordSet::new("t".into(), 3);
     set.push(7, 1_000, Some(b"k"), Some(b"value"), vec![]);
     set.push(9, -5, None, None, vec![]);
-    let headers = vec![
-        Header { key: "h".to_owned(), value: Some(vec![1]) },
-        Header { key: String::new(), value: None },
-    ];
+    let headers =
+        vec![Header { key: "h".to_owned(), value: Some(vec![1]) }, Header { key: String::new(), value: None }];
     set.push(10, i64::MAX, Some(b""), Some(b""), headers.clone());
     let bytes = encode(&set);
     let read = decode("t".into(), 3, &bytes).unwrap();

@@ -2,7 +2,7 @@
 
 use super::{Binder, boolean, coerce};
 use crate::error::{Error, ErrorKind, Result, Span, did_you_mean};
-use crate::expr::functions::{self, ArgType, FunctionKind};
+use crate::expr::functions::{self, ArgType, FunctionKind, Resolved};
 use crate::expr::node::{Kind, LambdaFunction, Node};
 use crate::expr::rules::{common_type, widens};
 use crate::sql::ast::{Expr, ExprKind, Name};
@@ -57,12 +57,33 @@ impl Binder<'_> {
         if star {
             return Err(Error::semantic(format!("{upper}(*) is no call")).hint("Only COUNT takes *."));
         }
+        let env = self.env;
+        self.resolved(&upper, name, args, span, &|name, types| match env {
+            Some(env) => functions::resolve_scalar_in(env, name, types),
+            None => functions::resolve_scalar(name, types),
+        })
+    }
+
+    /// A call of a table function: its cells are arrays, whose items become rows.
+    pub(in crate::expr) fn table_call(&mut self, name: &Name, args: &[Expr], span: Span) -> Result<Node> {
+        self.resolved(&name.text.to_uppercase(), name, args, span, &functions::resolve_table)
+    }
+
+    /// A call with its arguments bound and its overload chosen by `resolve`.
+    fn resolved(
+        &mut self,
+        upper: &str,
+        name: &Name,
+        args: &[Expr],
+        span: Span,
+        resolve: &dyn Fn(&str, &[ArgType]) -> Result<Resolved>,
+    ) -> Result<Node> {
         let nodes = args
             .iter()
             .enumerate()
             .map(|(i, arg)| match &arg.kind {
                 ExprKind::Column { source: None, name }
-                    if i == 0 && UNIT_FUNCTIONS.contains(&upper.as_str()) && UNITS.contains(&name.text.as_str()) =>
+                    if i == 0 && UNIT_FUNCTIONS.contains(&upper) && UNITS.contains(&name.text.as_str()) =>
                 {
                     Ok(Node::literal(&Value::String(name.text.clone()), SqlType::String))
                 }
@@ -71,24 +92,20 @@ impl Binder<'_> {
             .collect::<Result<Vec<_>>>()?;
         let types: Vec<ArgType> =
             nodes.iter().map(|node| node.ty.clone().map_or(ArgType::Null, ArgType::Sql)).collect();
-        let resolved = match self.env {
-            Some(env) => functions::resolve_scalar_in(env, &upper, &types),
-            None => functions::resolve_scalar(&upper, &types),
-        };
-        let resolved = resolved.map_err(|error| {
+        let resolved = resolve(upper, &types).map_err(|error| {
             // Unknown functions are known by their name, wrong arguments by the whole call.
             if error.kind() != ErrorKind::NotFound {
                 return error.at(span);
             }
             let all = functions::all();
-            match did_you_mean(&upper, all.iter().map(|doc| doc.name.as_str())) {
+            match did_you_mean(upper, all.iter().map(|doc| doc.name.as_str())) {
                 Some(near) if error.hints().is_empty() => error.at(name.span).hint(format!("Did you mean {near}?")),
                 _ => error.at(name.span),
             }
         })?;
         let args = nodes.into_iter().zip(&resolved.params).map(|(node, param)| coerce(node, param)).collect();
         // > KSQL: IFNULL and COALESCE replace values that could not be computed, too.
-        let contain = matches!(upper.as_str(), "IFNULL" | "COALESCE");
+        let contain = matches!(upper, "IFNULL" | "COALESCE");
         Ok(Node::new(Kind::Call { eval: resolved.eval, args, contain }, resolved.returns))
     }
 

@@ -84,11 +84,9 @@ impl Decoder for JsonDecoder {
             match payload.map(|bytes| self.message(bytes, row)) {
                 Some(Ok(true)) => continue,
                 None | Some(Ok(false)) => nulls.set(row),
-                Some(Err(fault)) => errors.push(RecordError {
-                    row,
-                    place: "deserialization".to_owned(),
-                    reason: fault.text(),
-                }),
+                Some(Err(fault)) => {
+                    errors.push(RecordError { row, place: "deserialization".to_owned(), reason: fault.text() })
+                }
             }
             self.settle(row);
             self.settle(row + 1);

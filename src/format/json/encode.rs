@@ -115,7 +115,9 @@ impl<'a> Cells<'a> {
             DataType::Decimal128(_, scale) => Self::Decimal(array.as_primitive::<Decimal128Type>(), *scale as u8),
             DataType::Utf8 => Self::String(array.as_string::<i32>()),
             DataType::Binary => Self::Bytes(array.as_binary::<i32>()),
-            DataType::Time32(_) => Self::Number32(array.as_primitive::<Time32MillisecondType>().values(), array.nulls()),
+            DataType::Time32(_) => {
+                Self::Number32(array.as_primitive::<Time32MillisecondType>().values(), array.nulls())
+            }
             DataType::Date32 => Self::Number32(array.as_primitive::<Date32Type>().values(), array.nulls()),
             DataType::Timestamp(..) => {
                 Self::Number64(array.as_primitive::<TimestampMillisecondType>().values(), array.nulls())

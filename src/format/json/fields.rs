@@ -62,8 +62,7 @@ impl Shape {
 
 impl Fields {
     pub(super) fn new<'a>(fields: impl Iterator<Item = (&'a str, &'a SqlType)>) -> Self {
-        let (names, shapes): (Vec<_>, Vec<_>) =
-            fields.map(|(name, ty)| (name.to_owned(), Shape::new(ty))).unzip();
+        let (names, shapes): (Vec<_>, Vec<_>) = fields.map(|(name, ty)| (name.to_owned(), Shape::new(ty))).unzip();
         let columns = names.iter().enumerate().map(|(i, name)| (name.as_str().into(), i as u32)).collect();
         Self {
             folded_by: vec![0; names.len()],
