@@ -16,4 +16,4 @@ mod rules;
 pub mod text;
 
 pub use aggregate::{Accumulator, Aggregate};
-pub use compile::{CompiledExpr, Scope, compile, compile_as, compile_predicate, compile_table};
+pub use compile::{CompiledExpr, Scope, compile, compile_as, compile_in, compile_predicate, compile_table};
