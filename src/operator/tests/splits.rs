@@ -120,7 +120,7 @@ fn observe(mut bench: Bench, script: &Script, ports: &[ChangeBatch], cut: bool) 
     format!("{seen}late {}\n{:?}", bench.late, bench.errors)
 }
 
-fn check(script: &Script, ports: &[ChangeBatch], make: impl Fn() -> Bench) {
+pub(super) fn check(script: &Script, ports: &[ChangeBatch], make: impl Fn() -> Bench) {
     let (whole, split) = (observe(make(), script, ports, false), observe(make(), script, ports, true));
     pretty_assert(&whole, &split, script);
 }
