@@ -60,9 +60,8 @@ impl Keeper {
             let (rowtime, seq, id) = (batch.rowtime[row], batch.seq[row], ids.row(row).data());
             let key = keys::key(ROWS, &[id]);
             let old = store.get(&key)?;
-            if let Some(old) = &old {
-                olds.push(old[8..].to_vec());
-            }
+            let known = old.is_some();
+            olds.extend(old);
             let by_end = ends.map(|ends| keys::key(BY_END, &[&ordered_i64(ends.value(row)), id]));
             let mut emit = |op: Op, cell: (usize, usize)| {
                 heads.push(rowtime, seq, op);
@@ -70,31 +69,28 @@ impl Keeper {
                 cells.push(cell);
             };
             if op == Op::Delete || batch.is_null_value(row) {
-                match old {
-                    Some(_) => {
-                        emit(Op::Delete, (1, olds.len() - 1));
-                        store.delete(&key);
-                        by_end.inspect(|key| store.delete(key));
-                    }
-                    None if batch.is_null_value(row) => {
-                        heads.push_null(rowtime, seq, Op::Delete);
-                        sources.push(row as u32);
-                        cells.push((0, row));
-                    }
-                    None => emit(Op::Delete, (0, row)),
+                if known {
+                    emit(Op::Delete, (1, olds.len() - 1));
+                    store.delete(&key);
+                    by_end.inspect(|key| store.delete(key));
+                } else if batch.is_null_value(row) {
+                    heads.push_null(rowtime, seq, Op::Delete);
+                    sources.push(row as u32);
+                    cells.push((0, row));
+                } else {
+                    emit(Op::Delete, (0, row));
                 }
+                continue;
+            }
+            if known {
+                emit(Op::UpdateBefore, (1, olds.len() - 1));
+                emit(Op::UpdateAfter, (0, row));
             } else {
-                match old {
-                    Some(_) => {
-                        emit(Op::UpdateBefore, (1, olds.len() - 1));
-                        emit(Op::UpdateAfter, (0, row));
-                    }
-                    None => emit(Op::Insert, (0, row)),
-                }
-                store.put_owned(key, stored_row(rowtime, rows.row(row).data()));
-                if let Some(key) = by_end {
-                    store.put_owned(key, Vec::new());
-                }
+                emit(Op::Insert, (0, row));
+            }
+            store.put_owned(key, stored_row(rowtime, rows.row(row).data()));
+            if let Some(key) = by_end {
+                store.put_owned(key, Vec::new());
             }
         }
         if heads.is_empty() {
@@ -104,7 +100,7 @@ impl Keeper {
         if olds.is_empty() {
             columns.extend(take(values, &sources)?);
         } else {
-            let old_values = self.codec.value.decode(olds.iter().map(Vec::as_slice))?;
+            let old_values = self.codec.value.decode(olds.iter().map(|row| &row[8..]))?;
             columns.extend(pick(values, &old_values, &cells)?);
         }
         let changes = heads.into_table(self.codec.arrow.clone(), columns)?;

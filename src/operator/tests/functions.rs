@@ -16,7 +16,7 @@ fn calls() -> Vec<Call> {
     let mut calls = Vec::new();
     for function in all().iter().filter(|function| function.kind == FunctionKind::Aggregate) {
         let with_literal = [number.clone(), ArgType::Sql(SqlType::Int)];
-        let found = resolve_aggregate(&function.name, &[number.clone()], &[None])
+        let found = resolve_aggregate(&function.name, std::slice::from_ref(&number), &[None])
             .or_else(|_| resolve_aggregate(&function.name, &with_literal, &[None, Some(Value::Int(2))]));
         let Ok(aggregate) = found else { continue };
         let args = aggregate.params().iter().map(|_| expr("V", &keyed(&["V"]))).collect();
