@@ -1,4 +1,4 @@
-//! [`Backend`]: broker and engine as the settings say. The one place where the terminal meets the engine's making.
+//! [`Host`]: broker and engine as the settings say. The one place where the terminal meets the engine's making.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::config::Settings;
 use crate::broker::Broker;
 use crate::broker::embedded::{EmbeddedBroker, EmbeddedOptions};
+use crate::broker::kafka::KafkaBroker;
 use crate::broker::memory::MemoryBroker;
 use crate::engine::Session;
 use crate::error::{Error, Result};
@@ -25,14 +26,14 @@ pub struct Deployment {
 
 /// A running engine on its broker.
 #[derive(Debug)]
-pub struct Backend {
+pub struct Host {
     broker: Arc<dyn Broker>,
 }
 
 /// The broker that the settings name.
 pub fn broker(settings: &Settings, home: Option<&Path>) -> Result<Arc<dyn Broker>> {
     match &settings.bootstrap_servers {
-        Some(servers) => Err(Error::unsupported(format!("kafka at {servers}"))),
+        Some(servers) => Ok(Arc::new(KafkaBroker::connect(servers, &settings.kafka)?)),
         None => {
             let dir = data_dir(settings, home);
             std::fs::create_dir_all(&dir)?;
@@ -53,16 +54,16 @@ pub fn data_dir(settings: &Settings, home: Option<&Path>) -> PathBuf {
 }
 
 /// An engine on the broker that the settings name.
-pub fn open(settings: &Settings, home: Option<&Path>) -> Result<Backend> {
-    Ok(Backend { broker: broker(settings, home)? })
+pub fn open(settings: &Settings, home: Option<&Path>) -> Result<Host> {
+    Ok(Host { broker: broker(settings, home)? })
 }
 
 /// An engine in memory, without anything in it: `explain`.
-pub fn scratch(_settings: &Settings) -> Result<Backend> {
-    Ok(Backend { broker: Arc::new(MemoryBroker::new()) })
+pub fn scratch(_settings: &Settings) -> Result<Host> {
+    Ok(Host { broker: Arc::new(MemoryBroker::new()) })
 }
 
-impl Backend {
+impl Host {
     /// How messages call the broker.
     pub fn name(&self) -> String {
         self.broker.name()

@@ -4,13 +4,11 @@
 
 use std::fmt;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute;
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
 
 use super::bind::{Binder, assign};
-use super::eval::{Failures, Rows};
+use super::eval::{Failures, Rows, holding};
 use super::node::Node;
-use super::place::expression_text;
 use crate::error::{Error, RecordError, Result};
 use crate::sql::ast::{Expr, ExprKind};
 use crate::types::{Column, SqlType, Value};
@@ -48,7 +46,7 @@ impl fmt::Debug for CompiledExpr {
 /// Types and compiles an expression without aggregate and table functions.
 pub fn compile(expr: &Expr, scope: &Scope) -> Result<CompiledExpr> {
     let node = Binder::new(scope).bind(expr)?;
-    Ok(CompiledExpr { node, text: expression_text(expr) })
+    Ok(CompiledExpr { node, text: expr.to_string() })
 }
 
 /// [`compile`], and the result must be BOOLEAN: WHERE, HAVING.
@@ -66,7 +64,7 @@ pub fn compile_predicate(expr: &Expr, scope: &Scope) -> Result<CompiledExpr> {
 pub fn compile_as(expr: &Expr, scope: &Scope, target: &SqlType) -> Result<CompiledExpr> {
     let node = Binder::new(scope).bind(expr)?;
     let node = assign(node, target).map_err(|error| error.at(expr.span))?;
-    Ok(CompiledExpr { node, text: expression_text(expr) })
+    Ok(CompiledExpr { node, text: expr.to_string() })
 }
 
 /// Compiles a call of a table function: each cell is the array of what the row becomes.
@@ -75,7 +73,7 @@ pub fn compile_table(expr: &Expr, scope: &Scope) -> Result<CompiledExpr> {
         return Err(Error::semantic("a call of a table function is expected").at(expr.span));
     };
     let node = Binder::new(scope).table_call(name, args, expr.span)?;
-    Ok(CompiledExpr { node, text: expression_text(expr) })
+    Ok(CompiledExpr { node, text: expr.to_string() })
 }
 
 impl CompiledExpr {
@@ -112,7 +110,7 @@ impl CompiledExpr {
         let Some(values) = array.as_boolean_opt() else {
             return Err(Error::internal(format!("{} is no condition", self.text)));
         };
-        Ok(if values.null_count() == 0 { values.clone() } else { compute::prep_null_mask_filter(values) })
+        Ok(holding(values))
     }
 }
 

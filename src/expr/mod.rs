@@ -13,7 +13,6 @@ mod eval;
 pub mod from_text;
 pub mod functions;
 mod node;
-mod place;
 mod rules;
 pub mod text;
 

@@ -178,6 +178,6 @@ mod tests {
         assert_eq!(renamed.to_string(), text.replace('a', "B"));
         let mut count = 0;
         renamed.walk(&mut |_| count += 1);
-        assert_eq!(count, 16);
+        assert_eq!(count, 17);
     }
 }

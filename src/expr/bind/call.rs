@@ -39,7 +39,7 @@ impl Binder<'_> {
             _ => None,
         };
         if let Some(function) = lambda {
-            return self.lambda_call(function, &upper, args, span);
+            return self.lambda_call(function, &upper, args);
         }
         match functions::kind_of(&upper) {
             Some(FunctionKind::Aggregate) => {
@@ -103,9 +103,9 @@ impl Binder<'_> {
         Ok(Node::new(Kind::Call { eval: resolved.eval, args }, resolved.returns))
     }
 
-    fn lambda_call(&mut self, function: LambdaFunction, name: &str, args: &[Expr], span: Span) -> Result<Node> {
+    fn lambda_call(&mut self, function: LambdaFunction, name: &str, args: &[Expr]) -> Result<Node> {
         let usage = || {
-            Error::semantic(format!("{name} is called in another way")).at(span).hint(match function {
+            Error::semantic(format!("{name} is called in another way")).hint(match function {
                 LambdaFunction::Transform => {
                     "Write TRANSFORM(array, x => …) or TRANSFORM(map, (k, v) => key, (k, v) => value)."
                 }

@@ -162,6 +162,14 @@ impl Cells {
     }
 }
 
+/// True or false: NULL counts as false.
+pub(super) fn holding(values: &BooleanArray) -> BooleanArray {
+    match values.nulls() {
+        Some(nulls) if nulls.null_count() > 0 => BooleanArray::new(values.values() & nulls.inner(), None),
+        _ => BooleanArray::new(values.values().clone(), None),
+    }
+}
+
 impl Datum for Cells {
     fn get(&self) -> (&dyn Array, bool) {
         (self.array().as_ref(), self.same())

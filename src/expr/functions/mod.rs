@@ -10,13 +10,19 @@ mod env;
 pub(crate) mod signature;
 
 mod array;
+mod bytes;
 mod conditional;
 mod datafusion;
+mod datetime;
+mod json;
+mod json_path;
+mod mask;
 mod math;
 mod regexp;
 mod registry;
 mod string;
 mod table;
+mod url;
 
 use std::sync::{Arc, LazyLock};
 

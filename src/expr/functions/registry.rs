@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use super::declare::Function;
-use super::{array, conditional, math, regexp, string, table};
+use super::{array, bytes, conditional, datetime, json, mask, math, regexp, string, table, url};
 use crate::expr::aggregate;
 
 static REGISTRY: LazyLock<BTreeMap<&'static str, Arc<Function>>> = LazyLock::new(|| {
-    let families: [Vec<Function>; 7] = [
+    let families: [Vec<Function>; 12] = [
         array::functions(),
+        bytes::functions(),
         conditional::functions(),
+        datetime::functions(),
+        json::functions(),
+        mask::functions(),
         math::functions(),
         regexp::functions(),
         string::functions(),
         table::functions(),
+        url::functions(),
         aggregate::functions(),
     ];
     let mut all = BTreeMap::new();

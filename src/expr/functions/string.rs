@@ -84,7 +84,7 @@ pub(super) fn functions() -> Vec<Function> {
             "The position (from 1) at which `part` stands in the text, 0 if nowhere. The search starts at `from`, backwards \
              from the end when negative, and takes the given occurrence. NULL if an argument is.",
         )
-        .example("INSTR('corporate floor', 'or', 3) -> 5")
+        .example("INSTR('banana', 'an', 3) -> 4")
         .strict("(text STRING, part STRING) -> INT", |a| instr(a[0].text(), a[1].text(), 1, 1))
         .strict("(text STRING, part STRING, from INT) -> INT", |a| instr(a[0].text(), a[1].text(), a[2].int(), 1))
         .strict("(text STRING, part STRING, from INT, occurrence INT) -> INT", |a| {
@@ -122,7 +122,7 @@ pub(super) fn functions() -> Vec<Function> {
         .example("INITCAP('hello WORLD') -> 'Hello World'")
         .columns("(text STRING) -> STRING", |_| text_column(initcap)),
         Function::scalar("CHR", STRING, "The character with this code point, or written as `\\uXXXX`. NULL for NULL and for codes that are no character.")
-            .example("CHR(75) -> 'K'")
+            .example("CHR(65) -> 'A'")
             .strict("(code INT) -> STRING", |a| {
                 let code = u32::try_from(a[0].int()).ok().and_then(char::from_u32);
                 Ok(code.map_or(Value::Null, |c| Value::String(c.into())))
