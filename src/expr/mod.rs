@@ -10,6 +10,7 @@ mod bind;
 mod cast;
 pub mod compile;
 mod eval;
+pub mod from_text;
 pub mod functions;
 mod node;
 mod rules;
