@@ -1,5 +1,6 @@
 //! [`Host`]: broker and engine as the settings say. The one place where the terminal meets the engine's making.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,26 +9,14 @@ use crate::broker::Broker;
 use crate::broker::embedded::{EmbeddedBroker, EmbeddedOptions};
 use crate::broker::kafka::KafkaBroker;
 use crate::broker::memory::MemoryBroker;
-use crate::engine::Session;
-use crate::error::{Error, Result};
-
-/// What a deployment did, file by file.
-#[derive(Debug, Default)]
-pub struct Deployment {
-    /// Queries that run for the first time.
-    pub started: Vec<String>,
-    /// Queries that go on where they stood.
-    pub resumed: Vec<String>,
-    /// Files that differ from what is deployed, with the difference.
-    pub changed: Vec<(String, String)>,
-    /// Deployed files that are gone.
-    pub removed: Vec<String>,
-}
+use crate::engine::{Deployment, Engine, EngineConfig, Session, config};
+use crate::error::Result;
+use crate::time::SystemClock;
 
 /// A running engine on its broker.
-#[derive(Debug)]
 pub struct Host {
     broker: Arc<dyn Broker>,
+    engine: Arc<Engine>,
 }
 
 /// The broker that the settings name.
@@ -55,12 +44,31 @@ pub fn data_dir(settings: &Settings, home: Option<&Path>) -> PathBuf {
 
 /// An engine on the broker that the settings name.
 pub fn open(settings: &Settings, home: Option<&Path>) -> Result<Host> {
-    Ok(Host { broker: broker(settings, home)? })
+    start(settings, broker(settings, home)?)
 }
 
 /// An engine in memory, without anything in it: `explain`.
-pub fn scratch(_settings: &Settings) -> Result<Host> {
-    Ok(Host { broker: Arc::new(MemoryBroker::new()) })
+pub fn scratch(settings: &Settings) -> Result<Host> {
+    start(settings, Arc::new(MemoryBroker::new()))
+}
+
+fn start(settings: &Settings, broker: Arc<dyn Broker>) -> Result<Host> {
+    let canonical = |(key, value): (&String, &String)| (config::canonical(key).to_owned(), value.clone());
+    let mut properties: BTreeMap<String, String> = settings.properties.iter().map(canonical).collect();
+    let mut default = |name: &str, value: String| {
+        properties.entry(name.to_owned()).or_insert(value);
+    };
+    default("commit.interval.ms", settings.commit_interval.as_millis().to_string());
+    default("idle.timeout.ms", settings.idle_timeout.as_millis().to_string());
+    let config = EngineConfig {
+        service_id: settings.service_id.clone(),
+        workers: settings.workers,
+        properties,
+        default_partitions: settings.default_partitions,
+        default_replicas: settings.default_replicas,
+    };
+    let engine = Engine::start(config, broker.clone(), SystemClock::shared())?;
+    Ok(Host { broker, engine })
 }
 
 impl Host {
@@ -76,16 +84,17 @@ impl Host {
 
     /// A new conversation.
     pub fn session(&self) -> Result<Box<dyn Session>> {
-        Err(Error::unsupported("session"))
+        Ok(self.engine.session())
     }
 
     /// Deploys a folder, or only says what that would do.
-    pub fn deploy(&self, _path: &Path, _replace: bool, _check_only: bool) -> Result<Deployment> {
-        Err(Error::unsupported("deploy"))
+    pub fn deploy(&self, path: &Path, replace: bool, check_only: bool) -> Result<Deployment> {
+        self.engine.deploy(path, replace, check_only)
     }
 
     /// Commits and stops every query.
     pub fn shutdown(&self) -> Result<()> {
+        self.engine.shutdown();
         Ok(())
     }
 }
