@@ -29,8 +29,12 @@ pub fn cast_array(array: &ArrayRef, from: &SqlType, to: &SqlType, failures: &mut
     }
     Ok(match (from, to) {
         (SqlType::Int | SqlType::BigInt, SqlType::BigInt | SqlType::Double) => compute::cast(array, &to.arrow())?,
-        (SqlType::BigInt, SqlType::Int) => Arc::new(unary(array, |v: i64| v as i32)),
-        (SqlType::Double, SqlType::Int) => Arc::new(PrimitiveArray::<Int32Type>::from(unary_f64(array, |v| v as i32))),
+        (SqlType::BigInt, SqlType::Int) => {
+            Arc::new(array.as_primitive::<Int64Type>().unary::<_, Int32Type>(|v| v as i32))
+        }
+        (SqlType::Double, SqlType::Int) => {
+            Arc::new(array.as_primitive::<Float64Type>().unary::<_, Int32Type>(|v| v as i32))
+        }
         (SqlType::Double, SqlType::BigInt) => {
             Arc::new(array.as_primitive::<Float64Type>().unary::<_, Int64Type>(|v| v as i64))
         }
@@ -115,14 +119,6 @@ pub fn cast_array(array: &ArrayRef, from: &SqlType, to: &SqlType, failures: &mut
         }
         _ => return Err(Error::internal(format!("no cast from {from} to {to}"))),
     })
-}
-
-fn unary(array: &ArrayRef, f: impl Fn(i64) -> i32) -> PrimitiveArray<Int32Type> {
-    array.as_primitive::<Int64Type>().unary(f)
-}
-
-fn unary_f64(array: &ArrayRef, f: impl Fn(f64) -> i32) -> PrimitiveArray<Int32Type> {
-    array.as_primitive::<Float64Type>().unary(f)
 }
 
 /// The children of a nested column; a failure belongs to the row that holds the child.

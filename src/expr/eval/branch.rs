@@ -117,7 +117,7 @@ pub(super) fn case(
     failures: &mut Failures,
 ) -> Result<ArrayRef> {
     let mut parts = whens.iter().flat_map(|(when, then)| [when, then]).chain(otherwise);
-    if parts.all(Node::cannot_fail) {
+    if !rows.in_lambda && parts.all(Node::cannot_fail) {
         return case_at_once(whens, otherwise, ty, rows, failures);
     }
     // Source 0 is NULL, for rows that nothing chooses.
@@ -141,13 +141,14 @@ pub(super) fn case(
         }
         let condition = over(when, rows, &remaining, failures)?;
         let holds = condition.array().as_boolean();
-        let (picked, rest): (Vec<(usize, u32)>, Vec<(usize, u32)>) =
-            remaining.iter().copied().enumerate().partition(|(i, _)| {
-                let at = condition.at(*i);
-                holds.is_valid(at) && holds.value(at)
-            });
-        remaining = rest.into_iter().map(|(_, row)| row).collect();
-        choose(&picked.into_iter().map(|(_, row)| row).collect::<Vec<_>>(), then, failures)?;
+        let (mut picked, mut rest) = (Vec::new(), Vec::new());
+        for (i, row) in remaining.into_iter().enumerate() {
+            let at = condition.at(i);
+            let chosen = holds.is_valid(at) && holds.value(at);
+            if chosen { &mut picked } else { &mut rest }.push(row);
+        }
+        remaining = rest;
+        choose(&picked, then, failures)?;
     }
     if let Some(node) = otherwise {
         choose(&remaining, node, failures)?;

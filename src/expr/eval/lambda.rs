@@ -89,6 +89,7 @@ impl Call<'_> {
         used.truncate(self.first);
         let indices = UInt32Array::from(parents.to_vec());
         let mut inner_rows = rows.select(&used, parents.len(), |column| Ok(compute::take(column, &indices, None)?))?;
+        inner_rows.in_lambda = true;
         inner_rows.columns.truncate(self.first);
         inner_rows.columns.extend(params);
         let mut inner = Failures::default();
