@@ -267,24 +267,26 @@ fn sum_list<T: Addend>(call: &Call) -> Result<Box<dyn super::Aggregate>> {
 }
 
 impl<T: Addend> SumList<T> {
-    fn feed(&mut self, args: &[ArrayRef], row: usize, add: fn(T::Native, T::Native, i128) -> Option<T::Native>) {
+    fn feed(&mut self, args: &[ArrayRef], row: usize, undo: bool) {
         let column = args[0].as_list::<i32>();
         if column.is_valid(row) {
             let items = column.value(row);
-            self.0.sum =
-                items.as_primitive::<T>().iter().flatten().fold(self.0.sum, |sum, v| add(sum, v, 0).unwrap_or(sum));
+            for v in items.as_primitive::<T>().iter().flatten() {
+                let sum = if undo { T::minus(self.0.sum, v, 0) } else { T::plus(self.0.sum, v, 0) };
+                self.0.sum = sum.unwrap_or(self.0.sum);
+            }
         }
     }
 }
 
 impl<T: Addend> Accumulator for SumList<T> {
     fn update(&mut self, args: &[ArrayRef], row: usize) -> Result<(), String> {
-        self.feed(args, row, T::plus);
+        self.feed(args, row, false);
         Ok(())
     }
 
     fn undo(&mut self, args: &[ArrayRef], row: usize) -> Result<(), String> {
-        self.feed(args, row, T::minus);
+        self.feed(args, row, true);
         Ok(())
     }
 

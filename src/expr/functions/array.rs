@@ -103,7 +103,7 @@ fn of_arrays() -> Vec<Function> {
             "GENERATE_SERIES",
             ARRAY,
             "The numbers from start to end, both included, by steps of 1 (or -1) or as given. NULL if an argument is; a step \
-             of 0 or away from the end, and more than a million items, are errors.",
+             of 0 or away from the end, and more than 100000 items, are errors.",
         )
         .example("GENERATE_SERIES(1, 3) -> [1, 2, 3]")
         .strict("(start INT, end INT) -> ARRAY<INT>", |a| series(a, false))
@@ -277,7 +277,7 @@ fn slice(a: &[Value]) -> Cell {
 }
 
 /// Longest series; more is taken for a mistake rather than filling the memory.
-const SERIES_LIMIT: i128 = 1_000_000;
+const SERIES_LIMIT: i128 = 100_000;
 
 fn series(a: &[Value], wide: bool) -> Cell {
     let (start, end) = (i128::from(a[0].int()), i128::from(a[1].int()));

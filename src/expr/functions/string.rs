@@ -45,8 +45,8 @@ pub(super) fn functions() -> Vec<Function> {
         .example("SUBSTRING('stream', 2, 3) -> 'tre'")
         .columns("(text STRING, from INT) -> STRING", |_| substring())
         .columns("(text STRING, from INT, length INT) -> STRING", |_| substring())
-        .strict("(bytes BYTES, from INT) -> BYTES", |a| subbytes(a))
-        .strict("(bytes BYTES, from INT, length INT) -> BYTES", |a| subbytes(a)),
+        .strict("(bytes BYTES, from INT) -> BYTES", subbytes)
+        .strict("(bytes BYTES, from INT, length INT) -> BYTES", subbytes),
         Function::scalar("CONCAT", STRING, "All arguments joined; NULLs are left out.")
             .example("CONCAT('a', NULL, 'b') -> 'ab'")
             .columns("(texts STRING...) -> STRING", |_| concat())
@@ -90,10 +90,10 @@ pub(super) fn functions() -> Vec<Function> {
         .strict("(text STRING, part STRING, from INT, occurrence INT) -> INT", |a| {
             instr(a[0].text(), a[1].text(), a[2].int(), a[3].int())
         }),
-        pad("LPAD", "The text or bytes made `length` long: filled up on the left with the padding, or cut on the right. NULL if an argument is, the length is negative or the padding empty.", "LPAD('7', 3, '0') -> '007'")
+        pad("LPAD", "The text or bytes made `length` long: filled up on the left with the padding, or cut on the right. NULL if an argument is, the length is negative or the padding empty; lengths beyond a million are an error.", "LPAD('7', 3, '0') -> '007'")
             .strict("(text STRING, length INT, padding STRING) -> STRING", |a| pad_text(a, true))
             .strict("(bytes BYTES, length INT, padding BYTES) -> BYTES", |a| pad_bytes(a, true)),
-        pad("RPAD", "The text or bytes made `length` long: filled up on the right with the padding, or cut there. NULL if an argument is, the length is negative or the padding empty.", "RPAD('7', 3, '0') -> '700'")
+        pad("RPAD", "The text or bytes made `length` long: filled up on the right with the padding, or cut there. NULL if an argument is, the length is negative or the padding empty; lengths beyond a million are an error.", "RPAD('7', 3, '0') -> '700'")
             .strict("(text STRING, length INT, padding STRING) -> STRING", |a| pad_text(a, false))
             .strict("(bytes BYTES, length INT, padding BYTES) -> BYTES", |a| pad_bytes(a, false)),
         Function::scalar(
@@ -252,20 +252,26 @@ fn instr(text: &str, part: &str, from: i64, occurrence: i64) -> Cell {
     Ok(Value::Int(found.map_or(0, |at| at as i32 + 1)))
 }
 
+/// Longest text that is made by padding; more is taken for a mistake rather than filling the memory.
+const PAD_LIMIT: usize = 1 << 20;
+
 /// Nothing may be padded without padding, or to less than nothing.
-fn pad_length(length: i64, padding: usize) -> Option<usize> {
-    usize::try_from(length).ok().filter(|_| padding > 0)
+fn pad_length(length: i64, padding: usize) -> Result<Option<usize>, String> {
+    match usize::try_from(length).ok().filter(|_| padding > 0) {
+        Some(length) if length > PAD_LIMIT => Err(format!("a length of {length} is too much")),
+        length => Ok(length),
+    }
 }
 
 fn pad_text(a: &[Value], left: bool) -> Cell {
     let text: Vec<u16> = a[0].text().encode_utf16().collect();
     let padding: Vec<u16> = a[2].text().encode_utf16().collect();
-    let Some(length) = pad_length(a[1].int(), padding.len()) else { return Ok(Value::Null) };
+    let Some(length) = pad_length(a[1].int(), padding.len())? else { return Ok(Value::Null) };
     string(String::from_utf16_lossy(&padded(&text, length, &padding, left)))
 }
 
 fn pad_bytes(a: &[Value], left: bool) -> Cell {
-    let Some(length) = pad_length(a[1].int(), a[2].blob().len()) else { return Ok(Value::Null) };
+    let Some(length) = pad_length(a[1].int(), a[2].blob().len())? else { return Ok(Value::Null) };
     Ok(Value::Bytes(padded(a[0].blob(), length, a[2].blob(), left)))
 }
 

@@ -72,6 +72,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Result<Value, String> {
     let result = resolved.eval.evaluate(&columns, 2, &mut errors).map_err(|e| e.to_string())?;
     assert_eq!(result.data_type(), &resolved.returns.arrow(), "{name}: the result is of the declared type");
     assert_eq!(result.len(), 2, "{name}");
+    assert!(errors.iter().all(|e| e.row == 1), "{name}: NULLs are no errors: {errors:?}");
     match errors.into_iter().find(|e| e.row == 1) {
         Some(error) => {
             assert!(result.is_null(1), "{name}: a failed row is NULL");
