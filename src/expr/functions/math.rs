@@ -42,8 +42,8 @@ pub(super) fn functions() -> Vec<Function> {
         Function::scalar(
             "ROUND",
             MATH,
-            "The nearest whole number, or the nearest with this many digits behind the point (before it when negative); \
-             halves go up. NULL if an argument is.",
+            "The nearest whole number, or the nearest with this many digits behind the point (before it when \
+             negative); halves go up. NULL if an argument is.",
         )
         .example("ROUND(2.345e0, 2) -> 2.35")
         .columns("(value BIGINT) -> BIGINT", |_| same())
@@ -58,8 +58,8 @@ pub(super) fn functions() -> Vec<Function> {
         Function::scalar(
             "TRUNC",
             MATH,
-            "The number without its fraction, or with only this many digits behind the point (zeros before it when \
-             negative). NULL if an argument is.",
+            "The number without its fraction, or with only this many digits behind the point (zeros before it \
+             when negative). NULL if an argument is.",
         )
         .alias("TRUNCATE")
         .example("TRUNC(2.345e0, 1) -> 2.3")
@@ -92,9 +92,7 @@ pub(super) fn functions() -> Vec<Function> {
         .example("LOG(2, 8) -> 3.0")
         .columns("(value DOUBLE) -> DOUBLE", |_| unary_column::<Float64Type>(f64::ln))
         .columns("(base DOUBLE, value DOUBLE) -> DOUBLE", |_| {
-            binary_column(|base, value| {
-                if base <= 0.0 || base == 1.0 { f64::NAN } else { value.ln() / base.ln() }
-            })
+            binary_column(|base, value| if base <= 0.0 || base == 1.0 { f64::NAN } else { value.ln() / base.ln() })
         }),
         Function::scalar("ATAN2", MATH, "The angle of the point (x, y), in radians. NULL if an argument is.")
             .example("ATAN2(1, 1) -> 0.7853981633974483")
