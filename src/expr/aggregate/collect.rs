@@ -23,24 +23,31 @@ pub(super) fn functions() -> Vec<Function> {
         Function::aggregate(
             "COLLECT_LIST",
             AGGREGATE,
-            "All values in order of arrival, NULLs included; no more than ksql.functions.collect_list.limit if that is set.",
+            "All values in order of arrival, NULLs included; no more than ksql.functions.collect_list.limit if \
+                 that is set.",
         )
         .example("COLLECT_LIST(ITEM)")
-        .overload("(value T) -> ARRAY<T>", Aggregate(|call| {
-            let limit = limit(call, "ksql.functions.collect_list.limit");
-            chosen(call, 1, true, move || List { values: Vec::new(), limit })
-        })),
+        .overload(
+            "(value T) -> ARRAY<T>",
+            Aggregate(|call| {
+                let limit = limit(call, "ksql.functions.collect_list.limit");
+                chosen(call, 1, true, move || List { values: Vec::new(), limit })
+            }),
+        ),
         Function::aggregate(
             "COLLECT_SET",
             AGGREGATE,
-            "The different values in order of first arrival, NULL included; no more than ksql.functions.collect_set.limit \
-             if that is set.",
+            "The different values in order of first arrival, NULL included; no more than \
+             ksql.functions.collect_set.limit if that is set.",
         )
         .example("COLLECT_SET(ITEM)")
-        .overload("(value T) -> ARRAY<T>", Aggregate(|call| {
-            let limit = limit(call, "ksql.functions.collect_set.limit");
-            chosen(call, 1, false, move || Set { values: Vec::new(), seen: BTreeSet::new(), limit })
-        })),
+        .overload(
+            "(value T) -> ARRAY<T>",
+            Aggregate(|call| {
+                let limit = limit(call, "ksql.functions.collect_set.limit");
+                chosen(call, 1, false, move || Set { values: Vec::new(), seen: BTreeSet::new(), limit })
+            }),
+        ),
         Function::aggregate(
             "COUNT_DISTINCT",
             AGGREGATE,

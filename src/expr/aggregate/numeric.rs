@@ -17,15 +17,20 @@ use crate::types::{Decimal, SqlType, Value};
 /// The family's declarations.
 pub(super) fn functions() -> Vec<Function> {
     vec![
-        Function::aggregate("COUNT", AGGREGATE, "How many rows there are, or in how many of them the argument is not NULL.")
-            .example("COUNT(*)")
-            .overload("() -> BIGINT", Aggregate(|call| chosen(call, 0, true, Count::default)))
-            .overload("(value T) -> BIGINT", Aggregate(|call| chosen(call, 1, true, Count::default))),
+        Function::aggregate(
+            "COUNT",
+            AGGREGATE,
+            "How many rows there are, or in how many of them the argument is \
+             not NULL.",
+        )
+        .example("COUNT(*)")
+        .overload("() -> BIGINT", Aggregate(|call| chosen(call, 0, true, Count::default)))
+        .overload("(value T) -> BIGINT", Aggregate(|call| chosen(call, 1, true, Count::default))),
         Function::aggregate(
             "SUM",
             AGGREGATE,
-            "The sum of the values that are not NULL, 0 if there are none. Integers wrap around; a decimal sum with more \
-             digits than its type holds is an error.",
+            "The sum of the values that are not NULL, 0 if there are none. Integers wrap around; a decimal sum \
+             with more digits than its type holds is an error.",
         )
         .example("SUM(AMOUNT)")
         .overload("(value INT) -> INT", Aggregate(sum::<Int32Type>))
@@ -34,9 +39,9 @@ pub(super) fn functions() -> Vec<Function> {
         .overload("(value DECIMAL) -> DECIMAL", Aggregate(sum::<Decimal128Type>)),
         Function::aggregate("AVG", AGGREGATE, "The mean of the values that are not NULL, 0.0 if there are none.")
             .example("AVG(AMOUNT)")
-            .overload("(value INT) -> DOUBLE", Aggregate(|call| chosen(call, 1, true, || Mean::<Int32Type, i128>::new(0))))
-            .overload("(value BIGINT) -> DOUBLE", Aggregate(|call| chosen(call, 1, true, || Mean::<Int64Type, i128>::new(0))))
-            .overload("(value DOUBLE) -> DOUBLE", Aggregate(|call| chosen(call, 1, true, || Mean::<Float64Type, f64>::new(0.0)))),
+            .overload("(value INT) -> DOUBLE", Aggregate(mean::<Int32Type, i128>))
+            .overload("(value BIGINT) -> DOUBLE", Aggregate(mean::<Int64Type, i128>))
+            .overload("(value DOUBLE) -> DOUBLE", Aggregate(mean::<Float64Type, f64>)),
         Function::aggregate("SUM_LIST", AGGREGATE, "The sum of all items of all arrays, NULLs left out.")
             .example("SUM_LIST(ARRAY[1, 2])")
             .overload("(values ARRAY<INT>) -> INT", Aggregate(sum_list::<Int32Type>))
@@ -53,15 +58,16 @@ pub(super) fn functions() -> Vec<Function> {
         Function::aggregate(
             "STDDEV_SAMP",
             AGGREGATE,
-            "The sample variance (not its root: see STDDEV_SAMPLE) of the values that are not NULL; 0.0 for fewer than two.",
+            "The sample variance (not its root: see STDDEV_SAMPLE) of the values that are not NULL; 0.0 for \
+                 fewer than two.",
         )
         .example("STDDEV_SAMP(AMOUNT)")
         .overload("(value DOUBLE) -> DOUBLE", Aggregate(|call| chosen(call, 1, true, || Spread::new(false)))),
         Function::aggregate(
             "CORRELATION",
             AGGREGATE,
-            "Pearson's correlation of two columns over the rows where neither is NULL; NaN for fewer than two and for \
-             columns that do not vary.",
+            "Pearson's correlation of two columns over the rows where neither is NULL; NaN for fewer than two \
+             and for columns that do not vary.",
         )
         .example("CORRELATION(PRICE, AMOUNT)")
         .overload("(x DOUBLE, y DOUBLE) -> DOUBLE", Aggregate(|call| chosen(call, 2, true, Correlation::default))),
@@ -267,24 +273,26 @@ fn sum_list<T: Addend>(call: &Call) -> Result<Box<dyn super::Aggregate>> {
 }
 
 impl<T: Addend> SumList<T> {
-    fn feed(&mut self, args: &[ArrayRef], row: usize, add: fn(T::Native, T::Native, i128) -> Option<T::Native>) {
+    fn feed(&mut self, args: &[ArrayRef], row: usize, undo: bool) {
         let column = args[0].as_list::<i32>();
         if column.is_valid(row) {
             let items = column.value(row);
-            self.0.sum =
-                items.as_primitive::<T>().iter().flatten().fold(self.0.sum, |sum, v| add(sum, v, 0).unwrap_or(sum));
+            for v in items.as_primitive::<T>().iter().flatten() {
+                let sum = if undo { T::minus(self.0.sum, v, 0) } else { T::plus(self.0.sum, v, 0) };
+                self.0.sum = sum.unwrap_or(self.0.sum);
+            }
         }
     }
 }
 
 impl<T: Addend> Accumulator for SumList<T> {
     fn update(&mut self, args: &[ArrayRef], row: usize) -> Result<(), String> {
-        self.feed(args, row, T::plus);
+        self.feed(args, row, false);
         Ok(())
     }
 
     fn undo(&mut self, args: &[ArrayRef], row: usize) -> Result<(), String> {
-        self.feed(args, row, T::minus);
+        self.feed(args, row, true);
         Ok(())
     }
 
@@ -361,10 +369,8 @@ struct Mean<T, W> {
     column: std::marker::PhantomData<fn(T)>,
 }
 
-impl<T, W> Mean<T, W> {
-    fn new(zero: W) -> Self {
-        Self { sum: zero, count: 0, column: std::marker::PhantomData }
-    }
+fn mean<T: ArrowPrimitiveType, W: Wide + From<T::Native> + Default>(call: &Call) -> Result<Box<dyn super::Aggregate>> {
+    chosen(call, 1, true, || Mean::<T, W> { sum: W::default(), count: 0, column: std::marker::PhantomData })
 }
 
 impl<T: ArrowPrimitiveType, W: Wide + From<T::Native>> Accumulator for Mean<T, W> {

@@ -35,7 +35,8 @@ pub(super) fn functions() -> Vec<Function> {
         Function::aggregate(
             "EARLIEST_BY_OFFSET",
             AGGREGATE,
-            "The value processed first, or an array of the first n. NULLs are left out unless `ignore_nulls` is FALSE.",
+            "The value processed first, or an array of the first n. NULLs are left out unless `ignore_nulls` is \
+                 FALSE.",
         )
         .example("EARLIEST_BY_OFFSET(STATUS)")
         .overload("(value T) -> T", Body::Aggregate(|call| make::<false>(call, None, None)))

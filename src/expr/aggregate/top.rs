@@ -29,8 +29,9 @@ pub(super) fn functions() -> Vec<Function> {
         |function: Function, text| function.overload(text, Body::Aggregate(make::<false>)).returning(rows_type);
     let topk = top(
         "TOPK",
-        "The k largest values in descending order, NULLs left out. With further columns: the rows with the k largest values \
-         as structs of `sort_col`, `col0`, `col1` and so on; of equal values the earlier row first.",
+        "The k largest values in descending order, NULLs left out. With further columns: the rows with the k \
+         largest values as structs of `sort_col`, `col0`, `col1` and so on; of equal values the earlier row \
+         first.",
         "TOPK(AMOUNT, 3)",
         make::<false>,
     );

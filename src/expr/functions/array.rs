@@ -35,14 +35,19 @@ fn of_arrays() -> Vec<Function> {
                     Ok(Arc::new(lengths.collect::<Int32Array>()) as ArrayRef)
                 })
             }),
-        Function::scalar("ARRAY_CONTAINS", ARRAY, "Whether the value, which may be NULL, is among the items. FALSE for a NULL array.")
-            .example("ARRAY_CONTAINS(ARRAY[1, 2], 2) -> TRUE")
-            .rows("(array ARRAY<T>, value T) -> BOOLEAN", |a| Ok(Value::Boolean(a[0].items().contains(&a[1])))),
+        Function::scalar(
+            "ARRAY_CONTAINS",
+            ARRAY,
+            "Whether the value, which may be NULL, is among the items. \
+             FALSE for a NULL array.",
+        )
+        .example("ARRAY_CONTAINS(ARRAY[1, 2], 2) -> TRUE")
+        .rows("(array ARRAY<T>, value T) -> BOOLEAN", |a| Ok(Value::Boolean(a[0].items().contains(&a[1])))),
         Function::scalar(
             "ARRAY_JOIN",
             ARRAY,
-            "The items as text with the delimiter, a comma by default, between them; NULL items read `null`. NULL for a \
-             NULL array; items that are no plain values are an error.",
+            "The items as text with the delimiter, a comma by default, between them; NULL items read `null`. \
+             NULL for a NULL array; items that are no plain values are an error.",
         )
         .example("ARRAY_JOIN(ARRAY['a', 'b'], '-') -> 'a-b'")
         .rows("(array ARRAY<T>) -> STRING", |a| join(&a[0], ","))
@@ -53,17 +58,22 @@ fn of_arrays() -> Vec<Function> {
                 let items = a[0].items().iter().filter(|item| !item.is_null());
                 Ok(items.max_by(|x, y| x.total_cmp(y)).cloned().unwrap_or(Value::Null))
             }),
-        Function::scalar("ARRAY_MIN", ARRAY, "The smallest item, NULLs left out. NULL for NULL and when there is none.")
-            .example("ARRAY_MIN(ARRAY[1, 3, 2]) -> 1")
-            .strict("(array ARRAY<T>) -> T", |a| {
-                let items = a[0].items().iter().filter(|item| !item.is_null());
-                Ok(items.min_by(|x, y| x.total_cmp(y)).cloned().unwrap_or(Value::Null))
-            }),
+        Function::scalar(
+            "ARRAY_MIN",
+            ARRAY,
+            "The smallest item, NULLs left out. NULL for NULL and when there is \
+             none.",
+        )
+        .example("ARRAY_MIN(ARRAY[1, 3, 2]) -> 1")
+        .strict("(array ARRAY<T>) -> T", |a| {
+            let items = a[0].items().iter().filter(|item| !item.is_null());
+            Ok(items.min_by(|x, y| x.total_cmp(y)).cloned().unwrap_or(Value::Null))
+        }),
         Function::scalar(
             "ARRAY_SORT",
             ARRAY,
-            "The items in order, or in descending order with 'DESC'; NULL items come last. NULL if an argument is and for \
-             any other direction.",
+            "The items in order, or in descending order with 'DESC'; NULL items come last. NULL if an argument \
+             is and for any other direction.",
         )
         .example("ARRAY_SORT(ARRAY[2, 3, 1], 'DESC') -> [3, 2, 1]")
         .strict("(array ARRAY<T>) -> ARRAY<T>", |a| Ok(sorted(&a[0], false)))
@@ -74,27 +84,37 @@ fn of_arrays() -> Vec<Function> {
                 _ => Value::Null,
             })
         }),
-        Function::scalar("ARRAY_REMOVE", ARRAY, "The items that do not equal the value, which may be NULL. NULL for a NULL array.")
-            .example("ARRAY_REMOVE(ARRAY[1, 2, 1], 1) -> [2]")
-            .rows("(array ARRAY<T>, value T) -> ARRAY<T>", |a| {
-                if a[0].is_null() {
-                    return Ok(Value::Null);
-                }
-                Ok(Value::Array(a[0].items().iter().filter(|item| **item != a[1]).cloned().collect()))
-            }),
-        Function::scalar("ARRAY_CONCAT", ARRAY, "The items of both arrays, one after the other; a NULL array adds none. NULL if both are.")
-            .example("ARRAY_CONCAT(ARRAY[1], ARRAY[2, 1]) -> [1, 2, 1]")
-            .rows("(left ARRAY<T>, right ARRAY<T>) -> ARRAY<T>", |a| {
-                if a.iter().all(Value::is_null) {
-                    return Ok(Value::Null);
-                }
-                Ok(Value::Array([a[0].items(), a[1].items()].concat()))
-            }),
+        Function::scalar(
+            "ARRAY_REMOVE",
+            ARRAY,
+            "The items that do not equal the value, which may be NULL. NULL \
+             for a NULL array.",
+        )
+        .example("ARRAY_REMOVE(ARRAY[1, 2, 1], 1) -> [2]")
+        .rows("(array ARRAY<T>, value T) -> ARRAY<T>", |a| {
+            if a[0].is_null() {
+                return Ok(Value::Null);
+            }
+            Ok(Value::Array(a[0].items().iter().filter(|item| **item != a[1]).cloned().collect()))
+        }),
+        Function::scalar(
+            "ARRAY_CONCAT",
+            ARRAY,
+            "The items of both arrays, one after the other; a NULL array \
+             adds none. NULL if both are.",
+        )
+        .example("ARRAY_CONCAT(ARRAY[1], ARRAY[2, 1]) -> [1, 2, 1]")
+        .rows("(left ARRAY<T>, right ARRAY<T>) -> ARRAY<T>", |a| {
+            if a.iter().all(Value::is_null) {
+                return Ok(Value::Null);
+            }
+            Ok(Value::Array([a[0].items(), a[1].items()].concat()))
+        }),
         Function::scalar(
             "SLICE",
             ARRAY,
-            "The items from one position to another, both included; NULL positions mean the ends. NULL for a NULL array and \
-             positions outside it; an end before the start is an error.",
+            "The items from one position to another, both included; NULL positions mean the ends. NULL for a \
+             NULL array and positions outside it; an end before the start is an error.",
         )
         .alias("ARRAY_SLICE")
         .example("SLICE(ARRAY[1, 2, 3], 2, 3) -> [2, 3]")
@@ -102,8 +122,8 @@ fn of_arrays() -> Vec<Function> {
         Function::scalar(
             "GENERATE_SERIES",
             ARRAY,
-            "The numbers from start to end, both included, by steps of 1 (or -1) or as given. NULL if an argument is; a step \
-             of 0 or away from the end, and more than a million items, are errors.",
+            "The numbers from start to end, both included, by steps of 1 (or -1) or as given. NULL if an \
+             argument is; a step of 0 or away from the end, and more than 100000 items, are errors.",
         )
         .example("GENERATE_SERIES(1, 3) -> [1, 2, 3]")
         .strict("(start INT, end INT) -> ARRAY<INT>", |a| series(a, false))
@@ -162,26 +182,31 @@ fn of_maps() -> Vec<Function> {
             .strict("(map MAP<K, V>) -> ARRAY<V>", |a| {
                 Ok(Value::Array(a[0].entries().iter().map(|(_, value)| value.clone()).collect()))
             }),
-        Function::scalar("MAP_UNION", MAP, "The entries of both maps; for a key in both the right one's. A NULL map adds none; NULL if both are.")
-            .example("MAP_UNION(MAP('a' := 1), MAP('a' := 2)) -> {a=2}")
-            .rows("(left MAP<K, V>, right MAP<K, V>) -> MAP<K, V>", |a| {
-                if a.iter().all(Value::is_null) {
-                    return Ok(Value::Null);
+        Function::scalar(
+            "MAP_UNION",
+            MAP,
+            "The entries of both maps; for a key in both the right one's. A NULL \
+             map adds none; NULL if both are.",
+        )
+        .example("MAP_UNION(MAP('a' := 1), MAP('a' := 2)) -> {a=2}")
+        .rows("(left MAP<K, V>, right MAP<K, V>) -> MAP<K, V>", |a| {
+            if a.iter().all(Value::is_null) {
+                return Ok(Value::Null);
+            }
+            let mut union = a[0].entries().to_vec();
+            for (key, value) in a[1].entries() {
+                match union.iter_mut().find(|(k, _)| k == key) {
+                    Some(entry) => entry.1 = value.clone(),
+                    None => union.push((key.clone(), value.clone())),
                 }
-                let mut union = a[0].entries().to_vec();
-                for (key, value) in a[1].entries() {
-                    match union.iter_mut().find(|(k, _)| k == key) {
-                        Some(entry) => entry.1 = value.clone(),
-                        None => union.push((key.clone(), value.clone())),
-                    }
-                }
-                Ok(Value::Map(union))
-            }),
+            }
+            Ok(Value::Map(union))
+        }),
         Function::scalar(
             "AS_MAP",
             MAP,
-            "A map of keys and the values at the same positions, as long as the shorter array; entries with NULL keys are \
-             left out. NULL if an argument is.",
+            "A map of keys and the values at the same positions, as long as the shorter array; entries with \
+             NULL keys are left out. NULL if an argument is.",
         )
         .example("AS_MAP(ARRAY['a'], ARRAY[1]) -> {a=1}")
         .strict("(keys ARRAY<STRING>, values ARRAY<V>) -> MAP<STRING, V>", |a| {
@@ -189,16 +214,21 @@ fn of_maps() -> Vec<Function> {
             let map: IndexMap<&str, &Value> = pairs.filter_map(|(key, value)| Some((key.as_str()?, value))).collect();
             Ok(Value::Map(map.into_iter().map(|(k, v)| (Value::String(k.to_owned()), v.clone())).collect()))
         }),
-        Function::scalar("ENTRIES", MAP, "The entries of the map as structs of K and V, in order of the keys if `sorted`. NULL if an argument is.")
-            .example("ENTRIES(MAP('a' := 1), TRUE) -> [{K='a', V=1}]")
-            .strict("(map MAP<STRING, V>, sorted BOOLEAN) -> ARRAY<STRUCT<K STRING, V V>>", |a| {
-                let mut entries: Vec<&(Value, Value)> = a[0].entries().iter().collect();
-                if a[1].flag() {
-                    entries.sort_by(|x, y| x.0.total_cmp(&y.0));
-                }
-                let structs = entries.into_iter().map(|(k, v)| Value::Struct(vec![k.clone(), v.clone()]));
-                Ok(Value::Array(structs.collect()))
-            }),
+        Function::scalar(
+            "ENTRIES",
+            MAP,
+            "The entries of the map as structs of K and V, in order of the keys if \
+             `sorted`. NULL if an argument is.",
+        )
+        .example("ENTRIES(MAP('a' := 1), TRUE) -> [{K='a', V=1}]")
+        .strict("(map MAP<STRING, V>, sorted BOOLEAN) -> ARRAY<STRUCT<K STRING, V V>>", |a| {
+            let mut entries: Vec<&(Value, Value)> = a[0].entries().iter().collect();
+            if a[1].flag() {
+                entries.sort_by(|x, y| x.0.total_cmp(&y.0));
+            }
+            let structs = entries.into_iter().map(|(k, v)| Value::Struct(vec![k.clone(), v.clone()]));
+            Ok(Value::Array(structs.collect()))
+        }),
     ]
 }
 
@@ -207,18 +237,33 @@ fn of_lambdas() -> Vec<Function> {
     use super::declare::Body::Syntax;
     const LAMBDA: &str = "LAMBDA";
     vec![
-        Function::scalar("TRANSFORM", LAMBDA, "The collection with every item, or every key and value, replaced by what the lambdas make of it. NULL for NULL.")
-            .example("TRANSFORM(ARRAY[1, 2], x => x * 10) -> [10, 20]")
-            .overload("(array ARRAY<T>, item LAMBDA) -> ARRAY<U>", Syntax)
-            .overload("(map MAP<K, V>, key LAMBDA, value LAMBDA) -> MAP<L, W>", Syntax),
-        Function::scalar("FILTER", LAMBDA, "The items or entries of the collection for which the lambda is true. NULL for NULL.")
-            .example("FILTER(ARRAY[1, 2], x => x > 1) -> [2]")
-            .overload("(array ARRAY<T>, condition LAMBDA) -> ARRAY<T>", Syntax)
-            .overload("(map MAP<K, V>, condition LAMBDA) -> MAP<K, V>", Syntax),
-        Function::scalar("REDUCE", LAMBDA, "One value made by feeding every item or entry, and what the lambda made before, to the lambda. NULL if the initial value is; the initial value for a NULL collection.")
-            .example("REDUCE(ARRAY[1, 2], 10, (sum, x) => sum + x) -> 13")
-            .overload("(array ARRAY<T>, initial S, next LAMBDA) -> S", Syntax)
-            .overload("(map MAP<K, V>, initial S, next LAMBDA) -> S", Syntax),
+        Function::scalar(
+            "TRANSFORM",
+            LAMBDA,
+            "The collection with every item, or every key and value, replaced \
+             by what the lambdas make of it. NULL for NULL.",
+        )
+        .example("TRANSFORM(ARRAY[1, 2], x => x * 10) -> [10, 20]")
+        .overload("(array ARRAY<T>, item LAMBDA) -> ARRAY<U>", Syntax)
+        .overload("(map MAP<K, V>, key LAMBDA, value LAMBDA) -> MAP<L, W>", Syntax),
+        Function::scalar(
+            "FILTER",
+            LAMBDA,
+            "The items or entries of the collection for which the lambda is true. \
+             NULL for NULL.",
+        )
+        .example("FILTER(ARRAY[1, 2], x => x > 1) -> [2]")
+        .overload("(array ARRAY<T>, condition LAMBDA) -> ARRAY<T>", Syntax)
+        .overload("(map MAP<K, V>, condition LAMBDA) -> MAP<K, V>", Syntax),
+        Function::scalar(
+            "REDUCE",
+            LAMBDA,
+            "One value made by feeding every item or entry, and what the lambda \
+             made before, to the lambda. NULL if the initial value is; the initial value for a NULL collection.",
+        )
+        .example("REDUCE(ARRAY[1, 2], 10, (sum, x) => sum + x) -> 13")
+        .overload("(array ARRAY<T>, initial S, next LAMBDA) -> S", Syntax)
+        .overload("(map MAP<K, V>, initial S, next LAMBDA) -> S", Syntax),
     ]
 }
 
@@ -277,7 +322,7 @@ fn slice(a: &[Value]) -> Cell {
 }
 
 /// Longest series; more is taken for a mistake rather than filling the memory.
-const SERIES_LIMIT: i128 = 1_000_000;
+const SERIES_LIMIT: i128 = 100_000;
 
 fn series(a: &[Value], wide: bool) -> Cell {
     let (start, end) = (i128::from(a[0].int()), i128::from(a[1].int()));

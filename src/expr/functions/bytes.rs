@@ -19,24 +19,24 @@ pub(super) fn functions() -> Vec<Function> {
         Function::scalar(
             "TO_BYTES",
             BYTES,
-            "The bytes that the text stands for in an encoding: hex, utf8, ascii or base64. NULL if an argument is; text that \
-             does not fit and unknown encodings are errors.",
+            "The bytes that the text stands for in an encoding: hex, utf8, ascii or base64. NULL if an \
+             argument is; text that does not fit and unknown encodings are errors.",
         )
         .example("TO_BYTES('6869', 'hex')")
         .strict("(text STRING, encoding STRING) -> BYTES", |a| decode(a[0].text(), a[1].text()).map(Value::Bytes)),
         Function::scalar(
             "FROM_BYTES",
             BYTES,
-            "The bytes as text in an encoding: hex, utf8, ascii or base64. NULL if an argument is; unknown encodings are an \
-             error.",
+            "The bytes as text in an encoding: hex, utf8, ascii or base64. NULL if an argument is; unknown \
+             encodings are an error.",
         )
         .example("FROM_BYTES(TO_BYTES('hi', 'utf8'), 'hex') -> '6869'")
         .strict("(bytes BYTES, encoding STRING) -> STRING", |a| string(encode(a[0].blob(), a[1].text(), true)?)),
         Function::scalar(
             "ENCODE",
             "STRING",
-            "Text in one encoding rewritten in another: hex, utf8, ascii or base64. NULL if an argument is; text that does not \
-             fit and unknown encodings are errors.",
+            "Text in one encoding rewritten in another: hex, utf8, ascii or base64. NULL if an argument is; \
+             text that does not fit and unknown encodings are errors.",
         )
         .example("ENCODE('6869', 'hex', 'utf8') -> 'hi'")
         .strict("(text STRING, from STRING, to STRING) -> STRING", |a| {
@@ -44,23 +44,24 @@ pub(super) fn functions() -> Vec<Function> {
         }),
         from_bytes(
             "INT_FROM_BYTES",
-            "The INT in four bytes, BIG_ENDIAN unless LITTLE_ENDIAN is said. NULL if an argument is; other lengths are an error.",
+            "The INT in four bytes, BIG_ENDIAN unless LITTLE_ENDIAN is said. NULL if an argument is; other \
+                 lengths are an error.",
             "INT_FROM_BYTES(TO_BYTES('00000102', 'hex')) -> 258",
         )
         .strict("(bytes BYTES) -> INT", |a| Ok(Value::Int(i32::from_be_bytes(fixed(a)?))))
         .strict("(bytes BYTES, order STRING) -> INT", |a| Ok(Value::Int(i32::from_be_bytes(fixed(a)?)))),
         from_bytes(
             "BIGINT_FROM_BYTES",
-            "The BIGINT in eight bytes, BIG_ENDIAN unless LITTLE_ENDIAN is said. NULL if an argument is; other lengths are an \
-             error.",
+            "The BIGINT in eight bytes, BIG_ENDIAN unless LITTLE_ENDIAN is said. NULL if an argument is; other \
+             lengths are an error.",
             "BIGINT_FROM_BYTES(TO_BYTES('0000000000000001', 'hex')) -> 1",
         )
         .strict("(bytes BYTES) -> BIGINT", |a| Ok(Value::BigInt(i64::from_be_bytes(fixed(a)?))))
         .strict("(bytes BYTES, order STRING) -> BIGINT", |a| Ok(Value::BigInt(i64::from_be_bytes(fixed(a)?)))),
         from_bytes(
             "DOUBLE_FROM_BYTES",
-            "The DOUBLE in eight bytes, BIG_ENDIAN unless LITTLE_ENDIAN is said. NULL if an argument is; other lengths are an \
-             error.",
+            "The DOUBLE in eight bytes, BIG_ENDIAN unless LITTLE_ENDIAN is said. NULL if an argument is; other \
+             lengths are an error.",
             "DOUBLE_FROM_BYTES(TO_BYTES('3ff0000000000000', 'hex')) -> 1.0",
         )
         .strict("(bytes BYTES) -> DOUBLE", |a| Ok(Value::Double(f64::from_be_bytes(fixed(a)?))))
@@ -68,20 +69,25 @@ pub(super) fn functions() -> Vec<Function> {
         Function::scalar("MD5", "STRING", "The MD5 digest of the text's UTF-8 bytes, in hexadecimal. NULL for NULL.")
             .example("MD5('') -> 'd41d8cd98f00b204e9800998ecf8427e'")
             .strict("(text STRING) -> STRING", |a| string(hex::encode(Md5::digest(a[0].text())))),
-        Function::scalar("UUID", "STRING", "A new random UUID, or the one in 16 bytes. NULL for NULL; other lengths are an error.")
-            .volatile()
-            .example("UUID() -> 'e1ab9ed7-3c2b-4c4e-8a2b-0d5e4d1c2b3a'")
-            .rows_with("() -> STRING", |call| {
-                let env = call.env.clone();
-                Box::new(move |_| {
-                    let bits = (u128::from(env.next_bits()) << 64) | u128::from(env.next_bits());
-                    string(uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().to_string())
-                })
+        Function::scalar(
+            "UUID",
+            "STRING",
+            "A new random UUID, or the one in 16 bytes. NULL for NULL; other \
+             lengths are an error.",
+        )
+        .volatile()
+        .example("UUID() -> 'e1ab9ed7-3c2b-4c4e-8a2b-0d5e4d1c2b3a'")
+        .rows_with("() -> STRING", |call| {
+            let env = call.env.clone();
+            Box::new(move |_| {
+                let bits = (u128::from(env.next_bits()) << 64) | u128::from(env.next_bits());
+                string(uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().to_string())
             })
-            .strict("(bytes BYTES) -> STRING", |a| {
-                let uuid = uuid::Uuid::from_slice(a[0].blob()).map_err(|_| "a UUID has 16 bytes")?;
-                string(uuid.to_string())
-            }),
+        })
+        .strict("(bytes BYTES) -> STRING", |a| {
+            let uuid = uuid::Uuid::from_slice(a[0].blob()).map_err(|_| "a UUID has 16 bytes")?;
+            string(uuid.to_string())
+        }),
     ]
 }
 

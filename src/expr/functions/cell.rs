@@ -4,6 +4,9 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::DataType;
+
 use crate::types::{Decimal, Value};
 
 /// What a row function computes.
@@ -81,31 +84,58 @@ pub(crate) fn string(text: impl Into<String>) -> Cell {
 
 /// Things made from text once per distinct text: regular expressions, date patterns, time zones, JSON paths.
 ///
-/// Patterns are nearly always literals; one that varies row by row empties the cache now and then instead of growing
-/// without bound.
+/// Patterns are nearly always literals, so the last one is looked at first; ones that vary row by row empty the cache
+/// now and then instead of growing without bound.
 pub(crate) struct Cache<T> {
     make: fn(&str) -> Result<T, String>,
-    made: Mutex<HashMap<String, Result<Arc<T>, String>>>,
+    made: Mutex<Made<T>>,
+}
+
+struct Made<T> {
+    last: String,
+    all: HashMap<String, Result<Arc<T>, String>>,
+    /// What `last` gave.
+    found: Option<Result<Arc<T>, String>>,
 }
 
 const CACHE_LIMIT: usize = 256;
 
 impl<T> Cache<T> {
     pub(crate) fn new(make: fn(&str) -> Result<T, String>) -> Self {
-        Self { make, made: Mutex::new(HashMap::new()) }
+        Self { make, made: Mutex::new(Made { last: String::new(), all: HashMap::new(), found: None }) }
     }
 
     pub(crate) fn get(&self, text: &str) -> Result<Arc<T>, String> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = made.get(text) {
+        if let Some(found) = made.found.as_ref().filter(|_| made.last == text) {
             return found.clone();
         }
-        if made.len() >= CACHE_LIMIT {
-            made.clear();
+        if made.all.len() >= CACHE_LIMIT {
+            made.all.clear();
         }
-        let result = (self.make)(text).map(Arc::new);
-        made.insert(text.to_owned(), result.clone());
-        result
+        let found = match made.all.get(text) {
+            Some(found) => found.clone(),
+            None => {
+                let found = (self.make)(text).map(Arc::new);
+                made.all.insert(text.to_owned(), found.clone());
+                found
+            }
+        };
+        made.last.clear();
+        made.last.push_str(text);
+        made.found = Some(found.clone());
+        found
+    }
+}
+
+/// Replaces the cell by that of a row, reusing its memory.
+pub(crate) fn refill(cell: &mut Value, array: &dyn Array, row: usize) {
+    match cell {
+        Value::String(text) if array.data_type() == &DataType::Utf8 && array.is_valid(row) => {
+            text.clear();
+            text.push_str(array.as_string::<i32>().value(row));
+        }
+        _ => *cell = Value::from_array(array, row),
     }
 }
 

@@ -23,32 +23,33 @@ fn of_text() -> Vec<Function> {
     vec![
         to_text(
             "FORMAT_TIMESTAMP",
-            "The timestamp as text in a pattern, as clocks in the zone show it (UTC if none is given). NULL if an argument \
-             is; bad patterns and zones are errors.",
+            "The timestamp as text in a pattern, as clocks in the zone show it (UTC if none is given). NULL if \
+             an argument is; bad patterns and zones are errors.",
             "FORMAT_TIMESTAMP(FROM_UNIXTIME(0), 'yyyy-MM-dd HH:mm:ss') -> '1970-01-01 00:00:00'",
         )
         .strict_with("(timestamp TIMESTAMP, pattern STRING) -> STRING", |_| format_timestamp())
         .strict_with("(timestamp TIMESTAMP, pattern STRING, zone STRING) -> STRING", |_| format_timestamp()),
         to_text(
             "TIMESTAMPTOSTRING",
-            "Milliseconds since the epoch as text in a pattern, as clocks in the zone show it (UTC if none is given). NULL \
-             if an argument is; bad patterns and zones are errors.",
+            "Milliseconds since the epoch as text in a pattern, as clocks in the zone show it (UTC if none is \
+             given). NULL if an argument is; bad patterns and zones are errors.",
             "TIMESTAMPTOSTRING(ROWTIME, 'yyyy-MM-dd HH:mm:ss') -> '2024-01-01 12:00:00'",
         )
         .strict_with("(epoch_ms BIGINT, pattern STRING) -> STRING", |_| format_timestamp())
         .strict_with("(epoch_ms BIGINT, pattern STRING, zone STRING) -> STRING", |_| format_timestamp()),
         to_text(
             "PARSE_TIMESTAMP",
-            "The timestamp that the text tells in a pattern; the zone (UTC if none is given) counts when the text names \
-             none. NULL if an argument is; text that does not fit, bad patterns and zones are errors.",
+            "The timestamp that the text tells in a pattern; the zone (UTC if none is given) counts when the \
+             text names none. NULL if an argument is; text that does not fit, bad patterns and zones are errors.",
             "PARSE_TIMESTAMP('2024-01-01', 'yyyy-MM-dd')",
         )
         .strict_with("(text STRING, pattern STRING) -> TIMESTAMP", |_| parse_timestamp(Value::Timestamp))
         .strict_with("(text STRING, pattern STRING, zone STRING) -> TIMESTAMP", |_| parse_timestamp(Value::Timestamp)),
         to_text(
             "STRINGTOTIMESTAMP",
-            "The milliseconds since the epoch that the text tells in a pattern; the zone (UTC if none is given) counts when \
-             the text names none. NULL if an argument is; text that does not fit, bad patterns and zones are errors.",
+            "The milliseconds since the epoch that the text tells in a pattern; the zone (UTC if none is \
+             given) counts when the text names none. NULL if an argument is; text that does not fit, bad \
+             patterns and zones are errors.",
             "STRINGTOTIMESTAMP('1970-01-02', 'yyyy-MM-dd') -> 86400000",
         )
         .strict_with("(text STRING, pattern STRING) -> BIGINT", |_| parse_timestamp(Value::BigInt))
@@ -67,8 +68,8 @@ fn of_text() -> Vec<Function> {
         .strict_with("(epoch_days INT, pattern STRING) -> STRING", |_| format_date()),
         to_text(
             "PARSE_DATE",
-            "The date that the text tells in a pattern. NULL if an argument is; text that does not fit and bad patterns are \
-             errors.",
+            "The date that the text tells in a pattern. NULL if an argument is; text that does not fit and bad \
+             patterns are errors.",
             "PARSE_DATE('01.01.1970', 'dd.MM.yyyy')",
         )
         .strict_with("(text STRING, pattern STRING) -> DATE", |_| {
@@ -76,8 +77,8 @@ fn of_text() -> Vec<Function> {
         }),
         to_text(
             "STRINGTODATE",
-            "The days since the epoch that the text tells in a pattern. NULL if an argument is; text that does not fit and \
-             bad patterns are errors.",
+            "The days since the epoch that the text tells in a pattern. NULL if an argument is; text that does \
+             not fit and bad patterns are errors.",
             "STRINGTODATE('1970-01-02', 'yyyy-MM-dd') -> 1",
         )
         .strict_with("(text STRING, pattern STRING) -> INT", |_| {
@@ -93,8 +94,8 @@ fn of_text() -> Vec<Function> {
         }),
         to_text(
             "PARSE_TIME",
-            "The time of day that the text tells in a pattern. NULL if an argument is; text that does not fit and bad \
-             patterns are errors.",
+            "The time of day that the text tells in a pattern. NULL if an argument is; text that does not fit \
+             and bad patterns are errors.",
             "PARSE_TIME('13:05', 'HH:mm')",
         )
         .strict_with("(text STRING, pattern STRING) -> TIME", |_| {
@@ -108,14 +109,19 @@ fn of_epochs() -> Vec<Function> {
         Function::scalar("FROM_UNIXTIME", DATE, "The timestamp that many milliseconds after the epoch. NULL for NULL.")
             .example("FROM_UNIXTIME(0)")
             .strict("(epoch_ms BIGINT) -> TIMESTAMP", |a| Ok(Value::Timestamp(a[0].int()))),
-        Function::scalar("UNIX_TIMESTAMP", DATE, "The milliseconds since the epoch of a timestamp, or of now. NULL for NULL.")
-            .volatile()
-            .example("UNIX_TIMESTAMP(FROM_UNIXTIME(1)) -> 1")
-            .rows_with("() -> BIGINT", |call| {
-                let env = call.env.clone();
-                Box::new(move |_| Ok(Value::BigInt(env.now_ms())))
-            })
-            .strict("(timestamp TIMESTAMP) -> BIGINT", |a| Ok(Value::BigInt(a[0].int()))),
+        Function::scalar(
+            "UNIX_TIMESTAMP",
+            DATE,
+            "The milliseconds since the epoch of a timestamp, or of now. \
+             NULL for NULL.",
+        )
+        .volatile()
+        .example("UNIX_TIMESTAMP(FROM_UNIXTIME(1)) -> 1")
+        .rows_with("() -> BIGINT", |call| {
+            let env = call.env.clone();
+            Box::new(move |_| Ok(Value::BigInt(env.now_ms())))
+        })
+        .strict("(timestamp TIMESTAMP) -> BIGINT", |a| Ok(Value::BigInt(a[0].int()))),
         Function::scalar("FROM_DAYS", DATE, "The date that many days after the epoch. NULL for NULL.")
             .example("FROM_DAYS(0)")
             .strict("(epoch_days INT) -> DATE", |a| Ok(Value::Date(a[0].int() as i32))),
@@ -130,8 +136,8 @@ fn of_epochs() -> Vec<Function> {
         Function::scalar(
             "CONVERT_TZ",
             DATE,
-            "The timestamp moved by what clocks in the second zone are ahead of those in the first. NULL if an argument is; \
-             unknown zones are an error.",
+            "The timestamp moved by what clocks in the second zone are ahead of those in the first. NULL if an \
+             argument is; unknown zones are an error.",
         )
         .example("CONVERT_TZ(FROM_UNIXTIME(0), 'UTC', '+02:00')")
         .strict_with("(timestamp TIMESTAMP, from STRING, to STRING) -> TIMESTAMP", |_| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 
+use super::cell::refill;
 use super::env::FunctionEnv;
 use super::signature::{Fit, Signature};
 use super::{ArgType, FunctionDoc, FunctionKind, Resolved, ScalarEval};
@@ -144,6 +145,13 @@ impl Function {
         self
     }
 
+    /// The parameter patterns of each overload.
+    #[cfg(test)]
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = Vec<super::signature::Pattern>> {
+        let signatures = self.overloads.iter().filter_map(|o| o.signature.as_ref());
+        signatures.map(|s| s.params.iter().map(|p| p.pattern.clone()).collect())
+    }
+
     /// Texts of overloads that cannot be read: none, says a test.
     #[cfg(test)]
     pub(crate) fn malformed(&self) -> Vec<&'static str> {
@@ -260,15 +268,20 @@ impl ScalarEval for RowEval {
     fn evaluate(&self, args: &[ArrayRef], rows: usize, errors: &mut Vec<RecordError>) -> Result<ArrayRef> {
         let mut builder = ValueBuilder::new(&self.returns, rows);
         let mut cells = vec![Value::Null; args.len()];
+        let mut size = 0;
         for row in 0..rows {
             if self.strict && args.iter().any(|arg| arg.is_null(row)) {
                 builder.push_null();
                 continue;
             }
             for (cell, arg) in cells.iter_mut().zip(args) {
-                *cell = Value::from_array(arg, row);
+                refill(cell, arg, row);
             }
-            match (self.f)(&cells) {
+            let result = (self.f)(&cells).and_then(|value| {
+                size += extent(&value);
+                if size > BATCH_LIMIT { Err("the results of this batch are too large".to_owned()) } else { Ok(value) }
+            });
+            match result {
                 Ok(value) => builder.push(&value),
                 Err(reason) => {
                     builder.push_null();
@@ -281,6 +294,20 @@ impl ScalarEval for RowEval {
 
     fn volatile(&self) -> bool {
         self.volatile
+    }
+}
+
+/// Most bytes and items that one batch of results may have: Arrow counts them with 31 bits, and memory ends earlier.
+const BATCH_LIMIT: usize = 1 << 27;
+
+/// Bytes and items of a cell that may grow.
+fn extent(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Array(items) | Value::Struct(items) => items.len() + items.iter().map(extent).sum::<usize>(),
+        Value::Map(entries) => entries.iter().map(|(key, value)| 2 + extent(key) + extent(value)).sum(),
+        _ => 0,
     }
 }
 

@@ -26,8 +26,8 @@ pub(super) fn functions() -> Vec<Function> {
         Function::scalar(
             "EXTRACTJSONFIELD",
             JSON,
-            "What stands at a path such as `$.items[0].name`: text without its quotes, anything else as JSON. NULL if an \
-             argument is and if nothing stands there; malformed JSON and paths are errors.",
+            "What stands at a path such as `$.items[0].name`: text without its quotes, anything else as JSON. \
+             NULL if an argument is and if nothing stands there; malformed JSON and paths are errors.",
         )
         .example("EXTRACTJSONFIELD('{\"a\":{\"b\":1}}', '$.a.b') -> '1'")
         .columns("(json STRING, path STRING) -> STRING", |_| extract()),
@@ -36,17 +36,22 @@ pub(super) fn functions() -> Vec<Function> {
             .rows("(json STRING) -> BOOLEAN", |a| {
                 Ok(Value::Boolean(serde_json::from_str::<serde::de::IgnoredAny>(a[0].text()).is_ok()))
             }),
-        Function::scalar("JSON_ARRAY_LENGTH", JSON, "How many items the array has. NULL for NULL and what is no array; malformed JSON is an error.")
-            .example("JSON_ARRAY_LENGTH('[1, 2]') -> 2")
-            .strict("(json STRING) -> INT", |a| {
-                let Some(Node::Array(items)) = node(a[0].text())? else { return Ok(Value::Null) };
-                Ok(Value::Int(items.len() as i32))
-            }),
+        Function::scalar(
+            "JSON_ARRAY_LENGTH",
+            JSON,
+            "How many items the array has. NULL for NULL and what is no \
+             array; malformed JSON is an error.",
+        )
+        .example("JSON_ARRAY_LENGTH('[1, 2]') -> 2")
+        .strict("(json STRING) -> INT", |a| {
+            let Some(Node::Array(items)) = node(a[0].text())? else { return Ok(Value::Null) };
+            Ok(Value::Int(items.len() as i32))
+        }),
         Function::scalar(
             "JSON_ARRAY_CONTAINS",
             JSON,
-            "Whether the array has an item equal to the value: NULL to null, text to text, numbers to numbers of their kind. \
-             FALSE for NULL and what is no array; malformed JSON is an error.",
+            "Whether the array has an item equal to the value: NULL to null, text to text, numbers to numbers \
+             of their kind. FALSE for NULL and what is no array; malformed JSON is an error.",
         )
         .example("JSON_ARRAY_CONTAINS('[1, 2]', 2) -> TRUE")
         .rows("(json STRING, value T) -> BOOLEAN", |a| {
@@ -56,48 +61,63 @@ pub(super) fn functions() -> Vec<Function> {
             };
             Ok(Value::Boolean(found))
         }),
-        Function::scalar("JSON_KEYS", JSON, "The keys of the object. NULL for NULL and what is no object; malformed JSON is an error.")
-            .example("JSON_KEYS('{\"a\": 1}') -> ['a']")
-            .strict("(json STRING) -> ARRAY<STRING>", |a| {
-                let Some(Node::Object(fields)) = node(a[0].text())? else { return Ok(Value::Null) };
-                Ok(Value::Array(fields.into_keys().map(Value::String).collect()))
-            }),
+        Function::scalar(
+            "JSON_KEYS",
+            JSON,
+            "The keys of the object. NULL for NULL and what is no object; \
+             malformed JSON is an error.",
+        )
+        .example("JSON_KEYS('{\"a\": 1}') -> ['a']")
+        .strict("(json STRING) -> ARRAY<STRING>", |a| {
+            let Some(Node::Object(fields)) = node(a[0].text())? else { return Ok(Value::Null) };
+            Ok(Value::Array(fields.into_keys().map(Value::String).collect()))
+        }),
         Function::scalar(
             "JSON_RECORDS",
             JSON,
-            "The fields of the object as a map: text without its quotes, anything else as JSON. NULL for NULL and what is no \
-             object; malformed JSON is an error.",
+            "The fields of the object as a map: text without its quotes, anything else as JSON. NULL for NULL \
+             and what is no object; malformed JSON is an error.",
         )
         .example("JSON_RECORDS('{\"a\": [1, 2]}') -> {a='[1,2]'}")
         .strict("(json STRING) -> MAP<STRING, STRING>", |a| {
             let Some(Node::Object(fields)) = node(a[0].text())? else { return Ok(Value::Null) };
-            let entries = fields.into_iter().map(|(key, raw)| Ok((Value::String(key), Value::String(plain_text(raw.get())?))));
-            Ok(Value::Map(entries.collect::<Result<_, String>>()?))
+            let entry = |(key, raw): (_, &RawValue)| Ok((Value::String(key), Value::String(plain_text(raw.get())?)));
+            Ok(Value::Map(fields.into_iter().map(entry).collect::<Result<_, String>>()?))
         }),
-        Function::scalar("JSON_ITEMS", JSON, "The items of the array, each as JSON. NULL for NULL and what is no array; malformed JSON is an error.")
-            .example("JSON_ITEMS('[{\"a\": 1}, 2]') -> ['{\"a\":1}', '2']")
-            .strict("(json STRING) -> ARRAY<STRING>", |a| {
-                let Some(Node::Array(items)) = node(a[0].text())? else { return Ok(Value::Null) };
-                Ok(Value::Array(items.into_iter().map(|item| Value::String(compact(item.get()))).collect()))
-            }),
+        Function::scalar(
+            "JSON_ITEMS",
+            JSON,
+            "The items of the array, each as JSON. NULL for NULL and what is no \
+             array; malformed JSON is an error.",
+        )
+        .example("JSON_ITEMS('[{\"a\": 1}, 2]') -> ['{\"a\":1}', '2']")
+        .strict("(json STRING) -> ARRAY<STRING>", |a| {
+            let Some(Node::Array(items)) = node(a[0].text())? else { return Ok(Value::Null) };
+            Ok(Value::Array(items.into_iter().map(|item| Value::String(compact(item.get()))).collect()))
+        }),
         Function::scalar(
             "JSON_CONCAT",
             JSON,
-            "Objects merged into one, the last winning for equal keys; anything else joined into one array. NULL if an argument \
-             is NULL or empty; malformed JSON is an error.",
+            "Objects merged into one, the last winning for equal keys; anything else joined into one array. \
+             NULL if an argument is NULL or empty; malformed JSON is an error.",
         )
         .example("JSON_CONCAT('[1]', '2') -> '[1,2]'")
         .strict("(first STRING, others STRING...) -> STRING", concat),
-        Function::scalar("TO_JSON_STRING", JSON, "The value as JSON; dates, times and timestamps as ISO text, bytes in base64. 'null' for NULL.")
-            .example("TO_JSON_STRING(ARRAY[1, 2]) -> '[1,2]'")
-            .rows_with("(value T) -> STRING", |call| {
-                let ty = call.params[0].clone();
-                Box::new(move |a| {
-                    let mut out = String::new();
-                    write_json(&mut out, &a[0], &ty);
-                    string(out)
-                })
-            }),
+        Function::scalar(
+            "TO_JSON_STRING",
+            JSON,
+            "The value as JSON; dates, times and timestamps as ISO text, \
+             bytes in base64. 'null' for NULL.",
+        )
+        .example("TO_JSON_STRING(ARRAY[1, 2]) -> '[1,2]'")
+        .rows_with("(value T) -> STRING", |call| {
+            let ty = call.params[0].clone();
+            Box::new(move |a| {
+                let mut out = String::new();
+                write_json(&mut out, &a[0], &ty);
+                string(out)
+            })
+        }),
     ]
 }
 

@@ -21,35 +21,55 @@ pub(super) fn functions() -> Vec<Function> {
         Function::scalar(
             "MASK",
             STRING,
-            "The text with capital letters replaced by X, small ones by x, digits by n and all else by -, or by the first \
-             characters of the four arguments, of which NULL keeps the original. NULL for NULL.",
+            "The text with capital letters replaced by X, small ones by x, digits by n and all else by -, or \
+             by the first characters of the four arguments, of which NULL keeps the original. NULL for NULL.",
         )
         .example("MASK('Ab 1') -> 'Xx-n'")
         .rows("(text STRING) -> STRING", |a| masked(a, 1, |_, _| true))
         .rows("(text STRING, upper STRING, lower STRING, digit STRING, other STRING) -> STRING", |a| {
             masked(a, 1, |_, _| true)
         }),
-        masking("MASK_LEFT", "Like MASK, but only the first characters. A negative count is an error.", "MASK_LEFT('Abc1', 2) -> 'Xxc1'", |a| {
-            let count = count(a)?;
-            masked(a, 2, |at, _| at < count)
-        }),
-        masking("MASK_RIGHT", "Like MASK, but only the last characters. A negative count is an error.", "MASK_RIGHT('Abc1', 2) -> 'Abxn'", |a| {
-            let count = count(a)?;
-            masked(a, 2, |at, len| at + count >= len)
-        }),
-        masking("MASK_KEEP_LEFT", "Like MASK, but not the first characters. A negative count is an error.", "MASK_KEEP_LEFT('Abc1', 2) -> 'Abxn'", |a| {
-            let count = count(a)?;
-            masked(a, 2, |at, _| at >= count)
-        }),
-        masking("MASK_KEEP_RIGHT", "Like MASK, but not the last characters. A negative count is an error.", "MASK_KEEP_RIGHT('Abc1', 2) -> 'Xxc1'", |a| {
-            let count = count(a)?;
-            masked(a, 2, |at, len| at + count < len)
-        }),
+        masking(
+            "MASK_LEFT",
+            "Like MASK, but only the first characters. A negative count is an error.",
+            "MASK_LEFT('Abc1', 2) -> 'Xxc1'",
+            |a| {
+                let count = count(a)?;
+                masked(a, 2, |at, _| at < count)
+            },
+        ),
+        masking(
+            "MASK_RIGHT",
+            "Like MASK, but only the last characters. A negative count is an error.",
+            "MASK_RIGHT('Abc1', 2) -> 'Abxn'",
+            |a| {
+                let count = count(a)?;
+                masked(a, 2, |at, len| at + count >= len)
+            },
+        ),
+        masking(
+            "MASK_KEEP_LEFT",
+            "Like MASK, but not the first characters. A negative count is an error.",
+            "MASK_KEEP_LEFT('Abc1', 2) -> 'Abxn'",
+            |a| {
+                let count = count(a)?;
+                masked(a, 2, |at, _| at >= count)
+            },
+        ),
+        masking(
+            "MASK_KEEP_RIGHT",
+            "Like MASK, but not the last characters. A negative count is an error.",
+            "MASK_KEEP_RIGHT('Abc1', 2) -> 'Xxc1'",
+            |a| {
+                let count = count(a)?;
+                masked(a, 2, |at, len| at + count < len)
+            },
+        ),
         Function::scalar(
             "GEO_DISTANCE",
             "MATHEMATICAL",
-            "The great-circle distance of two points given in degrees, in kilometres ('KM') or miles ('MI'). NULL if an argument \
-             is; positions off the globe and other units are errors.",
+            "The great-circle distance of two points given in degrees, in kilometres ('KM') or miles ('MI'). \
+             NULL if an argument is; positions off the globe and other units are errors.",
         )
         .example("GEO_DISTANCE(0, 0, 0, 1) -> 111.19492664455873")
         .strict("(lat1 DOUBLE, lon1 DOUBLE, lat2 DOUBLE, lon2 DOUBLE) -> DOUBLE", geo_distance)

@@ -148,3 +148,6 @@ pub fn all() -> Vec<FunctionDoc> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod robustness;

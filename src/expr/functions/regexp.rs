@@ -16,8 +16,9 @@ pub(super) fn functions() -> Vec<Function> {
         Function::scalar(
             "REGEXP_EXTRACT",
             REGEXP,
-            "The first part of the text that the pattern matches, or what a group of it (0 for the whole) took. NULL when \
-             nothing matches, the group does not exist or an argument is NULL; malformed patterns are an error.",
+            "The first part of the text that the pattern matches, or what a group of it (0 for the whole) \
+             took. NULL when nothing matches, the group does not exist or an argument is NULL; malformed \
+             patterns are an error.",
         )
         .example("REGEXP_EXTRACT('(.*) (.*)', 'hello there', 2) -> 'there'")
         .strict_with("(pattern STRING, text STRING) -> STRING", |_| with_pattern(0, extract))
@@ -25,8 +26,8 @@ pub(super) fn functions() -> Vec<Function> {
         Function::scalar(
             "REGEXP_EXTRACT_ALL",
             REGEXP,
-            "Every part of the text that the pattern matches, or what a group of it took each time. NULL when the group \
-             does not exist or an argument is NULL; malformed patterns are an error.",
+            "Every part of the text that the pattern matches, or what a group of it took each time. NULL when \
+             the group does not exist or an argument is NULL; malformed patterns are an error.",
         )
         .example("REGEXP_EXTRACT_ALL('a.', 'ab ac') -> ['ab', 'ac']")
         .strict_with("(pattern STRING, text STRING) -> ARRAY<STRING>", |_| with_pattern(0, extract_all))
@@ -34,16 +35,16 @@ pub(super) fn functions() -> Vec<Function> {
         Function::scalar(
             "REGEXP_REPLACE",
             REGEXP,
-            "The text with every match of the pattern replaced; `$1` in the replacement is what the first group took. NULL \
-             if an argument is; malformed patterns are an error.",
+            "The text with every match of the pattern replaced; `$1` in the replacement is what the first \
+             group took. NULL if an argument is; malformed patterns are an error.",
         )
         .example("REGEXP_REPLACE('a1b22', '[0-9]+', '#') -> 'a#b#'")
         .strict_with("(text STRING, pattern STRING, replacement STRING) -> STRING", |_| with_pattern(1, replace)),
         Function::scalar(
             "REGEXP_SPLIT_TO_ARRAY",
             REGEXP,
-            "The pieces between the matches of the pattern; the single characters when it is empty. NULL if an argument is; \
-             malformed patterns are an error.",
+            "The pieces between the matches of the pattern; the single characters when it is empty. NULL if an \
+             argument is; malformed patterns are an error.",
         )
         .example("REGEXP_SPLIT_TO_ARRAY('a1b22c', '[0-9]+') -> ['a', 'b', 'c']")
         .strict_with("(text STRING, pattern STRING) -> ARRAY<STRING>", |_| with_pattern(1, split)),

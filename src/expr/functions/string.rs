@@ -29,24 +29,31 @@ pub(super) fn functions() -> Vec<Function> {
         Function::scalar("TRIM", STRING, "The text without white space at its ends. NULL for NULL.")
             .example("TRIM('  a b ') -> 'a b'")
             // Java's trim: everything up to and including the blank.
-            .columns("(text STRING) -> STRING", |_| text_column(|text, out| out.push_str(text.trim_matches(|c| c <= ' ')))),
-        Function::scalar("LEN", STRING, "How many UTF-16 code units the text, or how many bytes the bytes have. NULL for NULL.")
-            .alias("LENGTH")
-            .example("LEN('stream') -> 6")
-            .columns("(text STRING) -> INT", |_| length())
-            .strict("(bytes BYTES) -> INT", |a| Ok(Value::Int(a[0].blob().len() as i32))),
+            .columns("(text STRING) -> STRING", |_| {
+                text_column(|text, out| out.push_str(text.trim_matches(|c| c <= ' ')))
+            }),
+        Function::scalar(
+            "LEN",
+            STRING,
+            "How many UTF-16 code units the text, or how many bytes the bytes have. \
+             NULL for NULL.",
+        )
+        .alias("LENGTH")
+        .example("LEN('stream') -> 6")
+        .columns("(text STRING) -> INT", |_| length())
+        .strict("(bytes BYTES) -> INT", |a| Ok(Value::Int(a[0].blob().len() as i32))),
         Function::scalar(
             "SUBSTRING",
             STRING,
-            "The text from position `from` on, at most `length` long. Positions count from 1, negative ones from the end. \
-             Empty when it starts behind the end; NULL if an argument is.",
+            "The text from position `from` on, at most `length` long. Positions count from 1, negative ones \
+             from the end. Empty when it starts behind the end; NULL if an argument is.",
         )
         .alias("SUBSTR")
         .example("SUBSTRING('stream', 2, 3) -> 'tre'")
         .columns("(text STRING, from INT) -> STRING", |_| substring())
         .columns("(text STRING, from INT, length INT) -> STRING", |_| substring())
-        .strict("(bytes BYTES, from INT) -> BYTES", |a| subbytes(a))
-        .strict("(bytes BYTES, from INT, length INT) -> BYTES", |a| subbytes(a)),
+        .strict("(bytes BYTES, from INT) -> BYTES", subbytes)
+        .strict("(bytes BYTES, from INT, length INT) -> BYTES", subbytes),
         Function::scalar("CONCAT", STRING, "All arguments joined; NULLs are left out.")
             .example("CONCAT('a', NULL, 'b') -> 'ab'")
             .columns("(texts STRING...) -> STRING", |_| concat())
@@ -81,8 +88,9 @@ pub(super) fn functions() -> Vec<Function> {
         Function::scalar(
             "INSTR",
             STRING,
-            "The position (from 1) at which `part` stands in the text, 0 if nowhere. The search starts at `from`, backwards \
-             from the end when negative, and takes the given occurrence. NULL if an argument is.",
+            "The position (from 1) at which `part` stands in the text, 0 if nowhere. The search starts at \
+             `from`, backwards from the end when negative, and takes the given occurrence. NULL if an \
+             argument is.",
         )
         .example("INSTR('banana', 'an', 3) -> 4")
         .strict("(text STRING, part STRING) -> INT", |a| instr(a[0].text(), a[1].text(), 1, 1))
@@ -90,17 +98,29 @@ pub(super) fn functions() -> Vec<Function> {
         .strict("(text STRING, part STRING, from INT, occurrence INT) -> INT", |a| {
             instr(a[0].text(), a[1].text(), a[2].int(), a[3].int())
         }),
-        pad("LPAD", "The text or bytes made `length` long: filled up on the left with the padding, or cut on the right. NULL if an argument is, the length is negative or the padding empty.", "LPAD('7', 3, '0') -> '007'")
-            .strict("(text STRING, length INT, padding STRING) -> STRING", |a| pad_text(a, true))
-            .strict("(bytes BYTES, length INT, padding BYTES) -> BYTES", |a| pad_bytes(a, true)),
-        pad("RPAD", "The text or bytes made `length` long: filled up on the right with the padding, or cut there. NULL if an argument is, the length is negative or the padding empty.", "RPAD('7', 3, '0') -> '700'")
-            .strict("(text STRING, length INT, padding STRING) -> STRING", |a| pad_text(a, false))
-            .strict("(bytes BYTES, length INT, padding BYTES) -> BYTES", |a| pad_bytes(a, false)),
+        pad(
+            "LPAD",
+            "The text or bytes made `length` long: filled up on the left with the padding, or cut on the \
+             right. NULL if an argument is, the length is negative or the padding empty; lengths beyond a \
+             million are an error.",
+            "LPAD('7', 3, '0') -> '007'",
+        )
+        .strict("(text STRING, length INT, padding STRING) -> STRING", |a| pad_text(a, true))
+        .strict("(bytes BYTES, length INT, padding BYTES) -> BYTES", |a| pad_bytes(a, true)),
+        pad(
+            "RPAD",
+            "The text or bytes made `length` long: filled up on the right with the padding, or cut \
+             there. NULL if an argument is, the length is negative or the padding empty; lengths beyond a \
+             million are an error.",
+            "RPAD('7', 3, '0') -> '700'",
+        )
+        .strict("(text STRING, length INT, padding STRING) -> STRING", |a| pad_text(a, false))
+        .strict("(bytes BYTES, length INT, padding BYTES) -> BYTES", |a| pad_bytes(a, false)),
         Function::scalar(
             "SPLIT",
             STRING,
-            "The pieces between the delimiters; the single characters or bytes when the delimiter is empty. NULL if an \
-             argument is.",
+            "The pieces between the delimiters; the single characters or bytes when the delimiter is empty. \
+             NULL if an argument is.",
         )
         .example("SPLIT('a,b', ',') -> ['a', 'b']")
         .strict("(text STRING, delimiter STRING) -> ARRAY<STRING>", |a| Ok(split_text(a[0].text(), a[1].text())))
@@ -108,38 +128,49 @@ pub(super) fn functions() -> Vec<Function> {
         Function::scalar(
             "SPLIT_TO_MAP",
             STRING,
-            "Reads `key value` pairs: entries are separated by the second argument, keys from values by the third. Pieces \
-             without a key separator are left out, of equal keys the last wins. NULL if an argument is; empty \
-             delimiters are an error.",
+            "Reads `key value` pairs: entries are separated by the second argument, keys from values by the \
+             third. Pieces without a key separator are left out, of equal keys the last wins. NULL if an \
+             argument is; empty delimiters are an error.",
         )
         .example("SPLIT_TO_MAP('a:1,b:2', ',', ':') -> {a=1, b=2}")
         .strict("(text STRING, entries STRING, keys STRING) -> MAP<STRING, STRING>", split_to_map),
         Function::scalar(
             "INITCAP",
             STRING,
-            "Every word with a capital first letter and small others; words are separated by white space. NULL for NULL.",
+            "Every word with a capital first letter and small others; words are separated by white space. NULL \
+                 for NULL.",
         )
         .example("INITCAP('hello WORLD') -> 'Hello World'")
         .columns("(text STRING) -> STRING", |_| text_column(initcap)),
-        Function::scalar("CHR", STRING, "The character with this code point, or written as `\\uXXXX`. NULL for NULL and for codes that are no character.")
-            .example("CHR(65) -> 'A'")
-            .strict("(code INT) -> STRING", |a| {
-                let code = u32::try_from(a[0].int()).ok().and_then(char::from_u32);
-                Ok(code.map_or(Value::Null, |c| Value::String(c.into())))
-            })
-            .strict("(code STRING) -> STRING", |a| chr_of_escape(a[0].text())),
+        Function::scalar(
+            "CHR",
+            STRING,
+            "The character with this code point, or written as `\\uXXXX`. NULL for \
+             NULL and for codes that are no character.",
+        )
+        .example("CHR(65) -> 'A'")
+        .strict("(code INT) -> STRING", |a| {
+            let code = u32::try_from(a[0].int()).ok().and_then(char::from_u32);
+            Ok(code.map_or(Value::Null, |c| Value::String(c.into())))
+        })
+        .strict("(code STRING) -> STRING", |a| chr_of_escape(a[0].text())),
         Function::scalar("ELT", STRING, "The n-th of the following texts, counted from 1; NULL when there is none.")
             .example("ELT(2, 'a', 'b') -> 'b'")
             .rows("(n INT, texts STRING...) -> STRING", |a| {
                 let n = usize::try_from(a[0].int()).unwrap_or(0);
                 Ok(if n == 0 { Value::Null } else { a.get(n).cloned().unwrap_or(Value::Null) })
             }),
-        Function::scalar("FIELD", STRING, "Which of the following texts, counted from 1, equals the first; 0 for none and for NULL.")
-            .example("FIELD('b', 'a', 'b') -> 2")
-            .rows("(text STRING, texts STRING...) -> INT", |a| {
-                let at = a[1..].iter().position(|text| !a[0].is_null() && *text == a[0]);
-                Ok(Value::Int(at.map_or(0, |at| at as i32 + 1)))
-            }),
+        Function::scalar(
+            "FIELD",
+            STRING,
+            "Which of the following texts, counted from 1, equals the first; 0 for \
+             none and for NULL.",
+        )
+        .example("FIELD('b', 'a', 'b') -> 2")
+        .rows("(text STRING, texts STRING...) -> INT", |a| {
+            let at = a[1..].iter().position(|text| !a[0].is_null() && *text == a[0]);
+            Ok(Value::Int(at.map_or(0, |at| at as i32 + 1)))
+        }),
     ]
 }
 
@@ -252,20 +283,26 @@ fn instr(text: &str, part: &str, from: i64, occurrence: i64) -> Cell {
     Ok(Value::Int(found.map_or(0, |at| at as i32 + 1)))
 }
 
+/// Longest text that is made by padding; more is taken for a mistake rather than filling the memory.
+const PAD_LIMIT: usize = 1 << 20;
+
 /// Nothing may be padded without padding, or to less than nothing.
-fn pad_length(length: i64, padding: usize) -> Option<usize> {
-    usize::try_from(length).ok().filter(|_| padding > 0)
+fn pad_length(length: i64, padding: usize) -> Result<Option<usize>, String> {
+    match usize::try_from(length).ok().filter(|_| padding > 0) {
+        Some(length) if length > PAD_LIMIT => Err(format!("a length of {length} is too much")),
+        length => Ok(length),
+    }
 }
 
 fn pad_text(a: &[Value], left: bool) -> Cell {
     let text: Vec<u16> = a[0].text().encode_utf16().collect();
     let padding: Vec<u16> = a[2].text().encode_utf16().collect();
-    let Some(length) = pad_length(a[1].int(), padding.len()) else { return Ok(Value::Null) };
+    let Some(length) = pad_length(a[1].int(), padding.len())? else { return Ok(Value::Null) };
     string(String::from_utf16_lossy(&padded(&text, length, &padding, left)))
 }
 
 fn pad_bytes(a: &[Value], left: bool) -> Cell {
-    let Some(length) = pad_length(a[1].int(), a[2].blob().len()) else { return Ok(Value::Null) };
+    let Some(length) = pad_length(a[1].int(), a[2].blob().len())? else { return Ok(Value::Null) };
     Ok(Value::Bytes(padded(a[0].blob(), length, a[2].blob(), left)))
 }
 

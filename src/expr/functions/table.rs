@@ -20,8 +20,8 @@ pub(super) fn functions() -> Vec<Function> {
         Function::table(
             "CUBE_EXPLODE",
             TABLE,
-            "One row for every way to replace items by NULL, from all to none. NULL items do not double the rows. No rows \
-             for a NULL array; more than 16 items are an error.",
+            "One row for every way to replace items by NULL, from all to none. NULL items do not double the \
+             rows. No rows for a NULL array; more than 16 items are an error.",
         )
         .example("CUBE_EXPLODE(ARRAY[1, 2]) -> [NULL, NULL]; [NULL, 2]; [1, NULL]; [1, 2]")
         .strict("(columns ARRAY<T>) -> ARRAY<ARRAY<T>>", cube),

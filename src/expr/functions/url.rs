@@ -14,32 +14,48 @@ pub(super) fn functions() -> Vec<Function> {
         Function::scalar(name, URL, what).example(example).strict("(url STRING) -> STRING", f)
     };
     vec![
-        part("URL_EXTRACT_PROTOCOL", "The scheme of the URL. NULL for NULL and if it has none.", "URL_EXTRACT_PROTOCOL('http://a.b/c') -> 'http'", |a| {
-            Ok(text(Parts::of(a[0].text())?.scheme))
-        }),
-        part("URL_EXTRACT_HOST", "The host of the URL. NULL for NULL and if it has none.", "URL_EXTRACT_HOST('http://a.b:80/c') -> 'a.b'", |a| {
-            Ok(text(Parts::of(a[0].text())?.host))
-        }),
+        part(
+            "URL_EXTRACT_PROTOCOL",
+            "The scheme of the URL. NULL for NULL and if it has none.",
+            "URL_EXTRACT_PROTOCOL('http://a.b/c') -> 'http'",
+            |a| Ok(text(Parts::of(a[0].text())?.scheme)),
+        ),
+        part(
+            "URL_EXTRACT_HOST",
+            "The host of the URL. NULL for NULL and if it has none.",
+            "URL_EXTRACT_HOST('http://a.b:80/c') -> 'a.b'",
+            |a| Ok(text(Parts::of(a[0].text())?.host)),
+        ),
         Function::scalar("URL_EXTRACT_PORT", URL, "The port of the URL. NULL for NULL and if it has none.")
             .example("URL_EXTRACT_PORT('http://a.b:80/c') -> 80")
             .strict("(url STRING) -> INT", |a| {
                 let port = Parts::of(a[0].text())?.port;
                 Ok(port.and_then(|port| port.parse().ok()).map_or(Value::Null, Value::Int))
             }),
-        part("URL_EXTRACT_PATH", "The path of the URL, perhaps empty. NULL for NULL.", "URL_EXTRACT_PATH('http://a.b/c?d') -> '/c'", |a| {
-            string(decoded(Parts::of(a[0].text())?.path, false)?)
-        }),
-        part("URL_EXTRACT_QUERY", "The query of the URL, behind the question mark. NULL for NULL and if it has none.", "URL_EXTRACT_QUERY('http://a.b/c?d=1') -> 'd=1'", |a| {
-            Parts::of(a[0].text())?.query.map_or(Ok(Value::Null), |query| string(decoded(query, false)?))
-        }),
-        part("URL_EXTRACT_FRAGMENT", "The fragment of the URL, behind the hash sign. NULL for NULL and if it has none.", "URL_EXTRACT_FRAGMENT('http://a.b/c#d') -> 'd'", |a| {
-            Parts::of(a[0].text())?.fragment.map_or(Ok(Value::Null), |fragment| string(decoded(fragment, false)?))
-        }),
+        part(
+            "URL_EXTRACT_PATH",
+            "The path of the URL, perhaps empty. NULL for NULL.",
+            "URL_EXTRACT_PATH('http://a.b/c?d') -> '/c'",
+            |a| string(decoded(Parts::of(a[0].text())?.path, false)?),
+        ),
+        part(
+            "URL_EXTRACT_QUERY",
+            "The query of the URL, behind the question mark. NULL for NULL and if it has none.",
+            "URL_EXTRACT_QUERY('http://a.b/c?d=1') -> 'd=1'",
+            |a| Parts::of(a[0].text())?.query.map_or(Ok(Value::Null), |query| string(decoded(query, false)?)),
+        ),
+        part(
+            "URL_EXTRACT_FRAGMENT",
+            "The fragment of the URL, behind the hash sign. NULL for NULL and if it has \
+             none.",
+            "URL_EXTRACT_FRAGMENT('http://a.b/c#d') -> 'd'",
+            |a| Parts::of(a[0].text())?.fragment.map_or(Ok(Value::Null), |fragment| string(decoded(fragment, false)?)),
+        ),
         Function::scalar(
             "URL_EXTRACT_PARAMETER",
             URL,
-            "The value of a parameter in the query of the URL, empty for one without value. NULL if an argument is and if \
-             there is none.",
+            "The value of a parameter in the query of the URL, empty for one without value. NULL if an \
+             argument is and if there is none.",
         )
         .example("URL_EXTRACT_PARAMETER('http://a.b/?c=1&d=2', 'd') -> '2'")
         .strict("(url STRING, parameter STRING) -> STRING", |a| {
@@ -48,20 +64,32 @@ pub(super) fn functions() -> Vec<Function> {
             let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
             Ok(text(pairs.find(|(name, _)| *name == a[1].text()).map(|(_, value)| value)))
         }),
-        part("URL_ENCODE_PARAM", "The text as it may stand in a query: blanks as plus signs, most others percent-encoded. NULL for NULL.", "URL_ENCODE_PARAM('a b&c') -> 'a+b%26c'", |a| {
-            let mut out = String::new();
-            for byte in a[0].text().bytes() {
-                match byte {
-                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' => out.push(char::from(byte)),
-                    b' ' => out.push('+'),
-                    _ => out.push_str(&format!("%{byte:02X}")),
+        part(
+            "URL_ENCODE_PARAM",
+            "The text as it may stand in a query: blanks as plus signs, most others \
+             percent-encoded. NULL for NULL.",
+            "URL_ENCODE_PARAM('a b&c') -> 'a+b%26c'",
+            |a| {
+                let mut out = String::new();
+                for byte in a[0].text().bytes() {
+                    match byte {
+                        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' => {
+                            out.push(char::from(byte))
+                        }
+                        b' ' => out.push('+'),
+                        _ => out.push_str(&format!("%{byte:02X}")),
+                    }
                 }
-            }
-            string(out)
-        }),
-        part("URL_DECODE_PARAM", "The text that was encoded for a query. NULL for NULL; incomplete percent codes are an error.", "URL_DECODE_PARAM('a+b%26c') -> 'a b&c'", |a| {
-            string(decoded(a[0].text(), true)?)
-        }),
+                string(out)
+            },
+        ),
+        part(
+            "URL_DECODE_PARAM",
+            "The text that was encoded for a query. NULL for NULL; incomplete percent codes \
+             are an error.",
+            "URL_DECODE_PARAM('a+b%26c') -> 'a b&c'",
+            |a| string(decoded(a[0].text(), true)?),
+        ),
     ]
 }
 
