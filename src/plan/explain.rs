@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use crate::time::{WindowKind, WindowSpec};
-use crate::types::{FormatSpec, KeyWindow, LogicalSchema, SourceKind};
+use crate::types::{FormatSpec, KeyWindow, LogicalSchema};
 
 use super::topology::{
     AggregateSpec, Changelog, JoinSpec, NamedExpr, Node, OperatorSpec, SourceSpec, StreamStreamJoinSpec, SubTopology,
@@ -198,20 +198,16 @@ fn columns(schema: &LogicalSchema) -> String {
     format!("({text})")
 }
 
+/// `1d 2h`, `5m`, `250ms`
 fn duration(ms: i64) -> String {
-    const UNITS: [(i64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")];
-    match UNITS.iter().find(|(unit, _)| ms != 0 && ms % unit == 0) {
-        Some((unit, name)) => format!("{}{name}", ms / unit),
-        None => format!("{ms}ms"),
+    const UNITS: [(i64, &str); 5] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
+    let mut rest = ms;
+    let mut words = Vec::new();
+    for (unit, name) in UNITS {
+        if rest >= unit {
+            words.push(format!("{}{name}", rest / unit));
+            rest %= unit;
+        }
     }
-}
-
-/// Whether a topology keeps a table that pull queries can read, and under which store of which sub-topology.
-pub fn materialization(topology: &Topology) -> Option<(usize, usize)> {
-    topology.sub_topologies.iter().enumerate().find_map(|(i, sub)| {
-        sub.nodes.iter().find_map(|node| match node.spec {
-            OperatorSpec::Materialize { store } if node.kind == SourceKind::Table => Some((i, store)),
-            _ => None,
-        })
-    })
+    if words.is_empty() { format!("{ms}ms") } else { words.join(" ") }
 }

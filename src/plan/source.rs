@@ -200,6 +200,16 @@ fn source_formats(
         }
     }
     let value_columns = value_columns(schema);
+    for (side, features, columns) in [(Side::Key, key, schema.key()), (Side::Value, value, &value_columns)] {
+        if features.inference && columns.is_empty() && with.format(side)?.is_some() {
+            return Err(Error::unsupported(format!(
+                "columns from a Schema Registry, as {} would have them",
+                features.name
+            ))
+            .at(span)
+            .hint("Write the columns down, or name another format for that side."));
+        }
+    }
     let key_format = checked_format(env, with, Side::Key, key, None, schema.key(), span)?;
     let value_format = checked_format(env, with, Side::Value, value, None, &value_columns, span)?;
     Ok((key_format, value_format))

@@ -3,9 +3,12 @@
 use chrono::NaiveDate;
 
 use crate::error::Result;
-use crate::sql::ast::{Expr, ExprKind, Name};
+use crate::sql::ast::{BinaryOp, Expr, ExprKind, Name};
 
-/// The expressions directly inside `expr`, in reading order.
+/// Functions whose first argument is the name of a unit of time, not a column.
+const UNIT_FUNCTIONS: [&str; 6] = ["TIMESTAMPADD", "TIMESTAMPSUB", "DATEADD", "DATESUB", "TIMEADD", "TIMESUB"];
+
+/// The expressions directly inside `expr`, in reading order; names of units of time are none.
 pub(super) fn children(expr: &Expr) -> Vec<&Expr> {
     match &expr.kind {
         ExprKind::Null
@@ -30,11 +33,17 @@ pub(super) fn children(expr: &Expr) -> Vec<&Expr> {
             .chain(whens.iter().flat_map(|(when, then)| [when, then]))
             .chain(otherwise.iter().map(|otherwise| &**otherwise))
             .collect(),
-        ExprKind::Call { args, .. } | ExprKind::Array(args) => args.iter().collect(),
+        ExprKind::Call { name, args, .. } => args.iter().skip(usize::from(has_unit(name, args))).collect(),
+        ExprKind::Array(items) => items.iter().collect(),
         ExprKind::Map(entries) => entries.iter().flat_map(|(key, value)| [key, value]).collect(),
         ExprKind::Struct(fields) => fields.iter().map(|(_, value)| value).collect(),
         ExprKind::Subscript { base, index } => vec![base, index],
     }
+}
+
+/// Whether the first of a call's arguments is a unit of time.
+fn has_unit(function: &Name, args: &[Expr]) -> bool {
+    UNIT_FUNCTIONS.contains(&function.text.to_uppercase().as_str()) && args.first().and_then(as_column).is_some()
 }
 
 /// The same expression with every direct child replaced by what `f` makes of it.
@@ -72,7 +81,12 @@ fn map_children(expr: &Expr, f: &mut dyn FnMut(&Expr) -> Result<Expr>) -> Result
         }
         ExprKind::Cast { expr, ty } => ExprKind::Cast { expr: one(expr)?, ty: ty.clone() },
         ExprKind::Call { name, args, star } => {
-            ExprKind::Call { name: name.clone(), args: args.iter().map(f).collect::<Result<_>>()?, star: *star }
+            let units = usize::from(has_unit(name, args));
+            let mut mapped = args[..units].to_vec();
+            for arg in &args[units..] {
+                mapped.push(f(arg)?);
+            }
+            ExprKind::Call { name: name.clone(), args: mapped, star: *star }
         }
         ExprKind::Lambda { params, body } => ExprKind::Lambda { params: params.clone(), body: one(body)? },
         ExprKind::Array(items) => ExprKind::Array(items.iter().map(f).collect::<Result<_>>()?),
@@ -158,6 +172,26 @@ pub(super) fn as_column(expr: &Expr) -> Option<&str> {
         ExprKind::Column { source: None, name } => Some(&name.text),
         _ => None,
     }
+}
+
+/// The conditions that AND connects.
+pub(super) fn conjuncts(expr: Expr) -> Vec<Expr> {
+    match expr.kind {
+        ExprKind::Binary { op: BinaryOp::And, left, right } => {
+            let mut all = conjuncts(*left);
+            all.extend(conjuncts(*right));
+            all
+        }
+        _ => vec![expr],
+    }
+}
+
+/// All conditions as one; `None` of none.
+pub(super) fn all_of(conditions: Vec<Expr>) -> Option<Expr> {
+    conditions.into_iter().reduce(|left, right| {
+        let span = left.span.to(right.span);
+        Expr::new(ExprKind::Binary { op: BinaryOp::And, left: Box::new(left), right: Box::new(right) }, span)
+    })
 }
 
 /// A column of that name in the place of `of`.

@@ -22,6 +22,8 @@ use super::sources::Sources;
 pub(super) struct Group {
     pub(super) expr: Expr,
     pub(super) name: String,
+    /// How messages show it.
+    pub(super) shown: String,
 }
 
 /// Everything about a query's aggregation.
@@ -114,7 +116,7 @@ fn groups(query: &Query, sources: &Sources, binder: &Binder<'_>, names: &mut Nam
     if query.group_by.is_empty() {
         // One group of everything, for push queries.
         let expr = Expr::new(ExprKind::Integer(0), query.span);
-        return Ok(vec![Group { expr, name: names.numbered("KSQL_GROUP_") }]);
+        return Ok(vec![Group { expr, name: names.numbered("KSQL_GROUP_"), shown: "everything".to_owned() }]);
     }
     let mut groups: Vec<Group> = Vec::new();
     for expr in &query.group_by {
@@ -134,7 +136,7 @@ fn groups(query: &Query, sources: &Sources, binder: &Binder<'_>, names: &mut Nam
         };
         let ty = type_of(&bound, &sources.scope(), "GROUP BY")?;
         check_key_type(&name, &ty, expr.span)?;
-        groups.push(Group { expr: bound, name });
+        groups.push(Group { shown: sources.shown_expr(&bound), expr: bound, name });
     }
     Ok(groups)
 }
@@ -252,7 +254,7 @@ impl Aggregation {
         let grouped = if same_key {
             grouped
         } else {
-            let by: Vec<String> = self.groups.iter().map(|group| group.expr.to_string()).collect();
+            let by: Vec<&str> = self.groups.iter().map(|group| group.shown.as_str()).collect();
             let reason = format!("rows are grouped by {}, which is not their key", by.join(", "));
             flow::repartition(graph, grouped, "Aggregate", source_format, topics, reason)
         };

@@ -138,6 +138,8 @@ pub(super) struct JoinBuilder<'a, 'q> {
     pub(super) graph: &'a mut Graph,
     pub(super) sources: &'a Sources,
     pub(super) joins: &'a [BoundJoin<'q>],
+    /// What must hold of rows of the first source before they are joined.
+    pub(super) early: Option<Expr>,
     /// Columns that are used after all joins.
     pub(super) needed: &'a BTreeSet<String>,
     /// Name of the key column inside.
@@ -217,7 +219,7 @@ impl JoinBuilder<'_, '_> {
                 format: flow.key_format.clone(),
                 topics: flow.topics.clone(),
                 window: flow.window,
-                name: "the sources before".to_owned(),
+                name: format!("the join of {}", self.aliases(source)),
                 flow: Some(flow),
             },
             None => {
@@ -237,6 +239,12 @@ impl JoinBuilder<'_, '_> {
                 }
             }
         }
+    }
+
+    /// The first sources up to and including `last`, for messages.
+    fn aliases(&self, last: usize) -> String {
+        let aliases: Vec<&str> = self.sources.list[..=last].iter().map(|from| from.alias.as_str()).collect();
+        aliases.join(" and ")
     }
 
     /// Columns that are used by later joins or after them.
@@ -270,7 +278,7 @@ impl JoinBuilder<'_, '_> {
         let format = internal_key_format(&format, &key);
         let why = |side: &Side, on: &Expr| {
             if !side.keyed {
-                return Some(format!("{on} is not the key of {}", side.name));
+                return Some(format!("{} is not the key of {}", self.sources.shown_expr(on), side.name));
             }
             let own = internal_key_format(&side.format, &key);
             (!same_key_bytes(&own, &format)).then(|| {
@@ -297,7 +305,7 @@ impl JoinBuilder<'_, '_> {
         let count = |side: &Side| side.topics.iter().filter_map(|topic| (self.env.partitions)(topic)).max();
         match (count(left), count(right)) {
             (Some(a), Some(b)) if a != b => {
-                Err(Error::semantic(format!("{} has {a} partitions and {} has {b}: they cannot be joined", left.name, right.name))
+                Err(Error::semantic(format!("{} has {a} partition(s) and {} has {b}: they cannot be joined", left.name, right.name))
                     .at(join.ast.on.span)
                     .hint(format!("Matching keys must be in matching partitions. Copy one of them with the partitions of the other: CREATE STREAM … WITH (PARTITIONS = {a}) AS SELECT * FROM … PARTITION BY ….")))
             }
@@ -321,7 +329,17 @@ impl JoinBuilder<'_, '_> {
                 let mut used = needed.clone();
                 used.extend(walk::columns(on).iter().map(|name| name.text.clone()));
                 let rekeyed = moved.clone().filter(|_| side.keyed && side.is_table);
-                let flow = flow::source(self.graph, self.sources, side.source, &used, self.durability, rekeyed);
+                let early = self.early.take_if(|_| side.source == 0);
+                let mut read = used.clone();
+                read.extend(early.iter().flat_map(walk::columns).map(|name| name.text.clone()));
+                let mut flow = flow::source(self.graph, self.sources, side.source, &read, self.durability, rekeyed);
+                if let Some(early) = early {
+                    let own = walk::rewrite(&early, &mut |part| {
+                        let column = walk::as_column(part).and_then(|name| self.sources.by_name(name));
+                        Ok(column.map(|column| walk::column_at(&column.own, part)))
+                    })?;
+                    flow = flow::filter(self.graph, flow, "Filter", &own, "WHERE")?;
+                }
                 self.renamed(flow, side.source, side.keyed.then_some(key), if side.keyed { needed } else { &used })?
             }
         };
@@ -433,7 +451,7 @@ impl JoinBuilder<'_, '_> {
 fn check_kinds(join: &BoundJoin<'_>, left: &Side, right: &Side, sources: &Sources) -> Result<()> {
     let ast = join.ast;
     let span = ast.span.0;
-    let shown = |expr: &Expr| walk::as_column(expr).map_or_else(|| expr.to_string(), |name| sources.shown(name));
+    let shown = |expr: &Expr| sources.shown_expr(expr);
     match (left.is_table, right.is_table) {
         (false, false) if ast.within.is_none() => {
             return Err(Error::semantic(format!(

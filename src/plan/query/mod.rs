@@ -197,10 +197,21 @@ fn build(
     durability: Durability,
 ) -> Result<(Flow, Vec<Item>, Vec<KeyChoice>)> {
     let Bound { joins, join_key, filter, partition, aggregation, mut items } = bound;
-    let selected = |items: &[Item]| -> BTreeSet<String> {
-        items.iter().flat_map(|item| walk::columns(&item.expr)).map(|name| name.text.clone()).collect()
+    let selected = |items: &[Item], except: Option<usize>| -> BTreeSet<String> {
+        let items = items.iter().enumerate().filter(|(i, _)| Some(*i) != except);
+        items.flat_map(|(_, item)| walk::columns(&item.expr)).map(|name| name.text.clone()).collect()
     };
-    let mut needed = selected(&items);
+    let mut keys = source_keys(sources, &joins, &join_key);
+    // The item that names a join's key is the key itself: its column need not be carried along.
+    let key_item = match (&keys[..], &partition, &aggregation) {
+        ([key], None, None) if !joins.is_empty() => key.named_by(&items).first().copied(),
+        _ => None,
+    };
+    let mut needed = selected(&items, key_item);
+    let (early, filter) = match filter {
+        Some(filter) if only_looks_up(sources) => split_filter(filter, sources),
+        filter => (None, filter),
+    };
     let mut need = |expr: &Expr| needed.extend(walk::columns(expr).iter().map(|name| name.text.clone()));
     filter.iter().for_each(&mut need);
     partition.iter().flatten().for_each(|key| need(&key.expr));
@@ -210,42 +221,52 @@ fn build(
         flow::source(graph, sources, 0, &needed, durability, None)
     } else {
         let builder =
-            JoinBuilder { env, graph, sources, joins: &joins, needed: &needed, key_name: &join_key, durability };
+            JoinBuilder { env, graph, sources, joins: &joins, early, needed: &needed, key_name: &join_key, durability };
         builder.build()?
     };
     if let Some(filter) = &filter {
         flow = flow::filter(graph, flow, "Filter", filter, "WHERE")?;
     }
-    let mut keys = source_keys(&flow, sources, &joins, &join_key);
     if let Some(partition) = &partition {
         for item in &mut items {
             item.expr = with_keys(&item.expr, partition)?;
         }
-        let used = selected(&items);
+        let used = selected(&items, None);
         flow = partition::build(graph, flow, partition, &|name| used.contains(name))?;
-        keys = partition.iter().map(|key| plain_key(&key.name, shown_key(&key.expr, sources))).collect();
+        keys = partition.iter().map(|key| plain_key(&key.name, sources.shown_expr(&key.expr))).collect();
     }
     if items.iter().any(|item| bind::find_call(&item.expr, FunctionKind::Table).is_some()) {
         flow = tables::build(graph, flow, &mut items)?;
     }
     if let Some(aggregation) = &aggregation {
         flow = aggregation.build(graph, flow, durability)?;
-        keys = aggregation.groups.iter().map(|group| plain_key(&group.name, shown_key(&group.expr, sources))).collect();
+        keys = aggregation.groups.iter().map(|group| plain_key(&group.name, group.shown.clone())).collect();
     }
     Ok((flow, items, keys))
+}
+
+/// Whether the query is one stream that looks rows up in tables, so that a row can go before it is joined.
+fn only_looks_up(sources: &Sources) -> bool {
+    sources.joined() && !sources.list[0].is_table() && sources.list[1..].iter().all(|from| from.is_table())
+}
+
+/// The part of WHERE that the first source alone decides, and the rest.
+fn split_filter(filter: Expr, sources: &Sources) -> (Option<Expr>, Option<Expr>) {
+    let of_first = |condition: &Expr| {
+        walk::columns(condition).iter().all(|name| sources.by_name(&name.text).is_some_and(|column| column.source == 0))
+    };
+    let (early, late) = walk::conjuncts(filter).into_iter().partition(of_first);
+    (walk::all_of(early), walk::all_of(late))
 }
 
 fn plain_key(name: &str, shown: String) -> KeyChoice {
     KeyChoice { column: name.to_owned(), any_of: vec![name.to_owned()], shown }
 }
 
-fn shown_key(expr: &Expr, sources: &Sources) -> String {
-    walk::as_column(expr).map_or_else(|| expr.to_string(), |name| sources.shown(name))
-}
-
-fn source_keys(flow: &Flow, sources: &Sources, joins: &[BoundJoin<'_>], join_key: &str) -> Vec<KeyChoice> {
+fn source_keys(sources: &Sources, joins: &[BoundJoin<'_>], join_key: &str) -> Vec<KeyChoice> {
     let Some(last) = joins.last() else {
-        return flow.schema.key().iter().map(|column| plain_key(&column.name, column.name.clone())).collect();
+        let keys = sources.of(0).filter(|column| column.key);
+        return keys.map(|column| plain_key(&column.name, column.own.clone())).collect();
     };
     if last.viable.is_empty() {
         return vec![plain_key(join_key, join_key.to_owned())];

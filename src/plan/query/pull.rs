@@ -107,9 +107,9 @@ pub fn plan_pull(catalog: &Catalog, query: &Query) -> Result<PullOrAdHoc> {
         bind::check_scalar(filter, "WHERE")?;
         let bound = binder.bind(filter, "WHERE")?;
         refuse_arrival_columns(&bound)?;
-        let rest = plan.take_keys(conjuncts(bound))?;
+        let rest = plan.take_keys(walk::conjuncts(bound))?;
         let rest = plan.take_windows(rest)?;
-        if let Some(rest) = rest.into_iter().reduce(and) {
+        if let Some(rest) = walk::all_of(rest) {
             bind::check_condition(&rest, &sources.scope(), "WHERE")?;
             plan.uses_rowtime |= uses_rowtime(&rest);
             plan.filter = Some(rest.to_string());
@@ -168,23 +168,6 @@ fn refuse_arrival_columns(expr: &Expr) -> Result<()> {
 
 fn uses_rowtime(expr: &Expr) -> bool {
     walk::columns(expr).iter().any(|name| name.text == SystemColumn::RowTime.name())
-}
-
-/// The conditions that AND connects.
-fn conjuncts(expr: Expr) -> Vec<Expr> {
-    match expr.kind {
-        ExprKind::Binary { op: BinaryOp::And, left, right } => {
-            let mut all = conjuncts(*left);
-            all.extend(conjuncts(*right));
-            all
-        }
-        _ => vec![expr],
-    }
-}
-
-fn and(left: Expr, right: Expr) -> Expr {
-    let span = left.span.to(right.span);
-    Expr::new(ExprKind::Binary { op: BinaryOp::And, left: Box::new(left), right: Box::new(right) }, span)
 }
 
 impl PullPlan {

@@ -27,6 +27,16 @@ pub(super) struct KeyChoice {
     pub(super) shown: String,
 }
 
+impl KeyChoice {
+    /// The items that are the first of its columns that is selected.
+    pub(super) fn named_by(&self, items: &[Item]) -> Vec<usize> {
+        let naming = |name: &String| -> Vec<usize> {
+            (0..items.len()).filter(|i| walk::as_column(&items[*i].expr) == Some(name.as_str())).collect()
+        };
+        self.any_of.iter().map(naming).find(|found| !found.is_empty()).unwrap_or_default()
+    }
+}
+
 /// `flow` as the projection wants it, and the names of the output columns in the order written.
 pub(super) fn project(
     graph: &mut Graph,
@@ -77,10 +87,7 @@ fn choose_keys(items: &[Item], keys: &[KeyChoice], query: &Query, target: Option
     let mut chosen = Vec::with_capacity(keys.len());
     let mut missing: Vec<&str> = Vec::new();
     for choice in keys {
-        let naming = |name: &String| -> Vec<usize> {
-            (0..items.len()).filter(|i| walk::as_column(&items[*i].expr) == Some(name.as_str())).collect()
-        };
-        let found = choice.any_of.iter().map(naming).find(|found| !found.is_empty()).unwrap_or_default();
+        let found = choice.named_by(items);
         if let (Some(_), [first, second, ..]) = (target, found.as_slice()) {
             return Err(Error::semantic(format!(
                 "the key {} is selected twice, as {} and {}",

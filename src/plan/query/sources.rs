@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::catalog::{Catalog, Source};
 use crate::error::{Error, Result, Span, did_you_mean};
 use crate::expr::Scope;
-use crate::sql::ast::{Name, Relation};
+use crate::plan::walk;
+use crate::sql::ast::{Expr, ExprKind, Name, Relation};
 use crate::types::{Namespace, SourceKind, SqlType, SystemColumn};
 
 use super::names::Names;
@@ -170,6 +171,22 @@ impl Sources {
             Some(column) if self.joined() => self.qualified(column),
             _ => name.to_owned(),
         }
+    }
+
+    /// How an error message shows an expression of the query.
+    pub(super) fn shown_expr(&self, expr: &Expr) -> String {
+        if !self.joined() {
+            return expr.to_string();
+        }
+        let shown = walk::rewrite(expr, &mut |part| {
+            let column = walk::as_column(part).and_then(|name| self.by_name(name));
+            Ok(column.map(|column| {
+                let source = Some(Name::new(&self.list[column.source].alias, part.span));
+                let name = Name::new(&column.own, part.span);
+                Expr::new(ExprKind::Column { source, name }, part.span)
+            }))
+        });
+        shown.unwrap_or_else(|_| expr.clone()).to_string()
     }
 
     /// The column of that unique name.
