@@ -18,7 +18,7 @@ use crate::sql::{self, Class};
 pub fn run(settings: &Settings, args: &ExplainArgs, terminal: &mut Terminal) -> Result<(), Failure> {
     let host = open::scratch(settings)?;
     let theme = terminal.theme;
-    let mut shell = Shell::new(host.session()?, terminal, Signals::default(), OutputFormat::Table);
+    let mut shell = Shell::new(host.session(), terminal, Signals::default(), OutputFormat::Table);
     shell.quiet = true;
     for path in &args.files {
         let text = std::fs::read_to_string(path)
@@ -42,7 +42,7 @@ pub fn run(settings: &Settings, args: &ExplainArgs, terminal: &mut Terminal) -> 
         }
     }
     drop(shell);
-    host.shutdown()?;
+    host.shutdown();
     Ok(())
 }
 

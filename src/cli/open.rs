@@ -1,4 +1,4 @@
-//! [`Host`]: broker and engine as the settings say. The one place where the terminal meets the engine's making.
+//! [`Host`]: broker and engine as the settings say. The one place where the terminal meets their making.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::broker::Broker;
 use crate::broker::embedded::{EmbeddedBroker, EmbeddedOptions};
 use crate::broker::kafka::KafkaBroker;
 use crate::broker::memory::MemoryBroker;
-use crate::engine::{Deployment, Engine, EngineConfig, Session, config};
+use crate::engine::{Deployment, Engine, EngineConfig, Session};
 use crate::error::Result;
 use crate::time::SystemClock;
 
@@ -42,33 +42,46 @@ pub fn data_dir(settings: &Settings, home: Option<&Path>) -> PathBuf {
     }
 }
 
-/// An engine on the broker that the settings name.
+/// An engine on the broker that the settings name; queries of earlier starts resume.
 pub fn open(settings: &Settings, home: Option<&Path>) -> Result<Host> {
-    start(settings, broker(settings, home)?)
+    start(engine_config(settings), broker(settings, home)?)
 }
 
 /// An engine in memory, without anything in it: `explain`.
 pub fn scratch(settings: &Settings) -> Result<Host> {
-    start(settings, Arc::new(MemoryBroker::new()))
+    let config = engine_config(settings);
+    start(config, Arc::new(MemoryBroker::new()))
 }
 
-fn start(settings: &Settings, broker: Arc<dyn Broker>) -> Result<Host> {
-    let canonical = |(key, value): (&String, &String)| (config::canonical(key).to_owned(), value.clone());
-    let mut properties: BTreeMap<String, String> = settings.properties.iter().map(canonical).collect();
-    let mut default = |name: &str, value: String| {
-        properties.entry(name.to_owned()).or_insert(value);
-    };
-    default("commit.interval.ms", settings.commit_interval.as_millis().to_string());
-    default("idle.timeout.ms", settings.idle_timeout.as_millis().to_string());
-    let config = EngineConfig {
+fn start(config: EngineConfig, broker: Arc<dyn Broker>) -> Result<Host> {
+    let engine = Engine::start(config, Arc::clone(&broker), SystemClock::shared())?;
+    Ok(Host { broker, engine })
+}
+
+fn engine_config(settings: &Settings) -> EngineConfig {
+    EngineConfig {
         service_id: settings.service_id.clone(),
         workers: settings.workers,
-        properties,
+        properties: properties(settings),
         default_partitions: settings.default_partitions,
         default_replicas: settings.default_replicas,
-    };
-    let engine = Engine::start(config, broker.clone(), SystemClock::shared())?;
-    Ok(Host { broker, engine })
+    }
+}
+
+/// Engine properties as set; the two settings with names of their own fill in what is not.
+fn properties(settings: &Settings) -> BTreeMap<String, String> {
+    let mut properties = settings.properties.clone();
+    let own = [
+        ("commit.interval.ms", settings.commit_interval.as_millis()),
+        ("idle.timeout.ms", settings.idle_timeout.as_millis()),
+    ];
+    for (name, ms) in own {
+        let given = properties.keys().any(|key| crate::engine::config::canonical(key) == name);
+        if !given {
+            properties.insert(name.to_owned(), ms.to_string());
+        }
+    }
+    properties
 }
 
 impl Host {
@@ -83,8 +96,8 @@ impl Host {
     }
 
     /// A new conversation.
-    pub fn session(&self) -> Result<Box<dyn Session>> {
-        Ok(self.engine.session())
+    pub fn session(&self) -> Box<dyn Session> {
+        self.engine.session()
     }
 
     /// Deploys a folder, or only says what that would do.
@@ -93,8 +106,23 @@ impl Host {
     }
 
     /// Commits and stops every query.
-    pub fn shutdown(&self) -> Result<()> {
+    pub fn shutdown(&self) {
         self.engine.shutdown();
-        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn properties_beat_the_settings_of_the_same_meaning() {
+        let mut settings = Settings { idle_timeout: Duration::from_secs(3), ..Settings::default() };
+        settings.properties.insert("ksql.streams.commit.interval.ms".to_owned(), "7".to_owned());
+        let properties: Vec<_> =
+            properties(&settings).into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(properties, ["idle.timeout.ms=3000", "ksql.streams.commit.interval.ms=7"]);
     }
 }

@@ -21,7 +21,7 @@ use crate::error::Error;
 pub fn run(settings: &Settings, args: &SqlArgs, terminal: &mut Terminal, home: Option<&Path>) -> Result<(), Failure> {
     let signals = Signals::of_keyboard()?;
     let host = open::open(settings, home)?;
-    let session = host.session()?;
+    let session = host.session();
     let mut shell = Shell::new(session, terminal, signals.clone(), args.output.unwrap_or(settings.output));
     let result = if !args.file.is_empty() || !args.execute.is_empty() {
         run_given(&mut shell, args)
@@ -33,7 +33,7 @@ pub fn run(settings: &Settings, args: &SqlArgs, terminal: &mut Terminal, home: O
         shell.run_lines(&mut std::io::stdin().lock()).map(drop)
     };
     drop(shell);
-    host.shutdown()?;
+    host.shutdown();
     result
 }
 

@@ -10,8 +10,7 @@ use super::open;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::theme::Label;
-use crate::engine::Deployment;
-use crate::engine::{QueryState, QueryStatus};
+use crate::engine::{Deployment, QueryState, QueryStatus};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::{Clock, SystemClock};
 
@@ -38,14 +37,14 @@ pub fn run(settings: &Settings, args: &RunArgs, terminal: &mut Terminal, home: O
         Failure::told(error)
     };
     if args.check {
-        host.shutdown()?;
+        host.shutdown();
         return if deployment.changed.is_empty() || args.replace { Ok(()) } else { Err(refused()) };
     }
     if deployment.started.is_empty() && deployment.resumed.is_empty() && !deployment.changed.is_empty() {
-        host.shutdown()?;
+        host.shutdown();
         return Err(refused());
     }
-    let session = host.session()?;
+    let session = host.session();
     let running = session.queries().len();
     terminal.note(&format!("{running} queries on {}; Ctrl-C or SIGTERM ends", host.name()))?;
     let started = clock.monotonic_us();
@@ -60,7 +59,7 @@ pub fn run(settings: &Settings, args: &RunArgs, terminal: &mut Terminal, home: O
     }
     session.queries().iter().for_each(log_status);
     drop(session);
-    host.shutdown()?;
+    host.shutdown();
     terminal.note("committed and stopped")?;
     Ok(())
 }

@@ -88,7 +88,7 @@ fn show(
     let generator = Generator::start(host.broker(), args, clock)?;
     let folder = queries::folder(&place.dir)?;
     host.deploy(&folder, true, false)?;
-    let session = host.session()?;
+    let session = host.session();
     let mut board = Board::new(args.speed);
     let mut reported = started;
     loop {
@@ -115,7 +115,8 @@ fn show(
 fn finish(generator: Generator, session: Box<dyn crate::engine::Session + '_>, host: &Host) -> Result<()> {
     generator.stop()?;
     drop(session);
-    host.shutdown()
+    host.shutdown();
+    Ok(())
 }
 
 /// The data directory, removed at the end when nobody asked for it.
