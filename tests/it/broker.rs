@@ -293,6 +293,29 @@ fn a_revoked_member_commits_before_its_next_poll_and_never_after(broker: &dyn Br
     assert_eq!(second.committed(&[at(p, 0)]).unwrap(), [offset(p, 0, 7, "late")]);
 }
 
+fn a_member_may_leave_instead_of_answering(broker: &dyn Broker, p: &str) {
+    create(broker, p, 2);
+    let topics = [p.to_owned()];
+    let mut first = member(broker, p, "first");
+    first.subscribe(&topics).unwrap();
+    share_out(&mut [&mut first]);
+    let mut second = member(broker, p, "second");
+    second.subscribe(&topics).unwrap();
+    for _ in 0..PATIENCE {
+        second.poll(1000, SHORT).unwrap();
+        if !first.poll(1000, SHORT).unwrap().revoked.is_empty() {
+            break;
+        }
+    }
+    drop(first);
+    assert_eq!(share_out(&mut [&mut second]), [[at(p, 0), at(p, 1)]]);
+    // The same between being given partitions and reading them.
+    drop(second);
+    let mut third = member(broker, p, "third");
+    third.subscribe(&topics).unwrap();
+    assert_eq!(share_out(&mut [&mut third]), [[at(p, 0), at(p, 1)]]);
+}
+
 fn a_transaction_shows_records_and_offsets_together(broker: &dyn Broker, p: &str) {
     let (a, b) = (format!("{p}.in"), format!("{p}.out"));
     create(broker, &a, 1);
@@ -539,6 +562,7 @@ macro_rules! whole_suite {
             an_unknown_topic_is_refused,
             a_group_shares_topics_by_range_and_again_when_one_leaves,
             a_revoked_member_commits_before_its_next_poll_and_never_after,
+            a_member_may_leave_instead_of_answering,
             a_transaction_shows_records_and_offsets_together,
             an_aborted_transaction_leaves_nothing,
             an_older_producer_is_fenced,
