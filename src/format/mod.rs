@@ -3,12 +3,25 @@
 //! **Invariant:** a message that cannot be read is a [`RecordError`], never an `Err`; every other message of the
 //! batch is read.
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, BooleanBufferBuilder};
 use arrow::buffer::BooleanBuffer;
 
 use crate::change::{Payloads, Slots};
-use crate::error::{RecordError, Result};
+use crate::error::{Error, RecordError, Result};
 
+mod builder;
+mod delimited;
+pub mod internal;
+mod json;
+mod kafka;
+mod number;
+mod registry;
+pub mod text;
+mod void;
+pub mod window_key;
+
+use registry::Layout;
+pub use registry::{NAMES, Side, check, decoder, encoder};
 /// Columns read from messages, one row a message.
 #[derive(Debug)]
 pub struct Decoded {
@@ -38,3 +51,42 @@ pub trait Encoder: Send {
         out: &mut Slots,
     ) -> Result<Vec<RecordError>>;
 }
+
+/// Rows marked as null messages.
+struct NullRows {
+    len: usize,
+    bits: Option<BooleanBufferBuilder>,
+}
+
+impl NullRows {
+    fn new(len: usize) -> Self {
+        Self { len, bits: None }
+    }
+
+    fn set(&mut self, row: usize) {
+        let len = self.len;
+        let bits = self.bits.get_or_insert_with(|| {
+            let mut bits = BooleanBufferBuilder::new(len);
+            bits.append_n(len, false);
+            bits
+        });
+        bits.set_bit(row, true);
+    }
+
+    fn finish(self) -> Option<BooleanBuffer> {
+        self.bits.map(|mut bits| bits.finish())
+    }
+}
+
+/// Arrow counts the bytes of a column in 32 bits; a batch that might not fit is a caller's mistake.
+fn check_size(payloads: Payloads<'_>) -> Result<()> {
+    let bytes: usize = payloads.iter().flatten().map(<[u8]>::len).sum();
+    if bytes > 1 << 29 {
+        Err(Error::internal(format!("a batch of {bytes} bytes is too large to decode")))
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,41 @@
 //! **Invariant:** an operator is synchronous, deterministic and free of I/O; any split of its input into batches gives
 //! the same output, record for record.
 
+mod aggregation;
+mod calls;
+mod exprs;
+mod filter;
+mod flat_map;
+mod group_by;
+mod joined;
+mod keeper;
+mod limit;
+mod materialize;
+mod output;
+mod partition_by;
+mod project;
+mod session;
+mod slots;
+mod stream_stream_join;
+mod stream_table_join;
+mod table_source;
+mod table_table_join;
+
+pub use aggregation::{Aggregation, AggregationConfig};
+pub use calls::Call;
+pub use filter::Filter;
+pub use flat_map::FlatMap;
+pub use group_by::GroupBy;
+pub use limit::Limit;
+pub use materialize::{Materialize, TableCodec, lookup, scan};
+pub use partition_by::{PartitionBy, PartitionKey};
+pub use project::Project;
+pub use session::SessionAggregation;
+pub use stream_stream_join::{StreamStreamJoin, StreamStreamJoinConfig};
+pub use stream_table_join::StreamTableJoin;
+pub use table_source::TableSource;
+pub use table_table_join::TableTableJoin;
+
 use crate::change::ChangeBatch;
 use crate::error::Result;
 use crate::state::StateStore;
@@ -83,3 +118,6 @@ pub trait Operator: Send {
     /// One line for EXPLAIN.
     fn describe(&self) -> String;
 }
+
+#[cfg(test)]
+mod tests;

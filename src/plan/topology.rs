@@ -63,6 +63,8 @@ pub struct StoreSpec {
 pub enum Changelog {
     /// A topic of its own, compacted; `retention_ms` adds deletion by age.
     Topic { retention_ms: Option<i64> },
+    /// The query's sink topic holds the same rows already: restored from there.
+    SinkTopic,
     /// Nowhere: a transient query.
     None,
 }
@@ -82,7 +84,7 @@ pub enum OperatorSpec {
     /// Reads a source's topic.
     Source(SourceSpec),
     /// Reads a repartition topic written by an earlier sub-topology.
-    RepartitionSource { topic: String },
+    RepartitionSource { topic: String, key_format: FormatSpec },
     /// Turns upserts (value, or null value to delete) into table changes with their before images. Rows with a null
     /// key are dropped.
     TableSource { store: usize },
@@ -101,7 +103,7 @@ pub enum OperatorSpec {
     /// get their own group.
     GroupBy { key: Vec<NamedExpr>, value: Vec<NamedExpr> },
     /// Writes to a repartition topic by key.
-    RepartitionSink { topic: String, partitions_of: Vec<String> },
+    RepartitionSink(RepartitionSpec),
     /// Aggregates rows by key (and window); undoes before images when the input is a table.
     Aggregate(AggregateSpec),
     /// Joins two streams within a time window.
@@ -151,6 +153,20 @@ pub struct SourceSpec {
     pub timestamp: Option<TimestampSpec>,
     /// System columns that the query uses, appended to the value columns in this order.
     pub system: Vec<SystemColumn>,
+}
+
+/// A repartition topic and how to write it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RepartitionSpec {
+    /// The topic's name within the query.
+    pub topic: String,
+    /// How keys are written. A key must land in the partition that it has in the topics of the other join side, so the
+    /// bytes decide, not only the value.
+    pub key_format: FormatSpec,
+    /// Topics whose partition count it takes (the largest, should they differ).
+    pub partitions_of: Vec<String>,
+    /// Why rows have to move, for EXPLAIN.
+    pub reason: String,
 }
 
 /// A sink topic and how to write it.
@@ -211,4 +227,63 @@ pub struct StreamStreamJoinSpec {
     pub left_store: usize,
     /// Store of the right side's records.
     pub right_store: usize,
+}
+
+impl OperatorSpec {
+    /// What EXPLAIN and metrics call it.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Source(_) => "Source",
+            Self::RepartitionSource { .. } => "RepartitionSource",
+            Self::TableSource { .. } => "TableSource",
+            Self::Filter { .. } => "Filter",
+            Self::Project { .. } => "Project",
+            Self::FlatMap { .. } => "FlatMap",
+            Self::PartitionBy { .. } => "PartitionBy",
+            Self::GroupBy { .. } => "GroupBy",
+            Self::RepartitionSink(_) => "RepartitionSink",
+            Self::Aggregate(_) => "Aggregate",
+            Self::StreamStreamJoin(_) => "StreamStreamJoin",
+            Self::StreamTableJoin { .. } => "StreamTableJoin",
+            Self::TableTableJoin { .. } => "TableTableJoin",
+            Self::Materialize { .. } => "Materialize",
+            Self::Limit { .. } => "Limit",
+            Self::Sink(_) => "Sink",
+            Self::Collect => "Collect",
+        }
+    }
+
+    /// Its stores, as indices into the sub-topology's.
+    pub fn stores(&self) -> Vec<usize> {
+        self.clone().stores_mut().into_iter().map(|store| *store).collect()
+    }
+
+    /// Its stores, to renumber them.
+    pub fn stores_mut(&mut self) -> Vec<&mut usize> {
+        match self {
+            Self::TableSource { store } | Self::StreamTableJoin { store, .. } | Self::Materialize { store } => {
+                vec![store]
+            }
+            Self::Aggregate(spec) => vec![&mut spec.store],
+            Self::StreamStreamJoin(spec) => vec![&mut spec.left_store, &mut spec.right_store],
+            Self::TableTableJoin { left_store, right_store, .. } => vec![left_store, right_store],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Topology {
+    /// Names of the sources that it reads, sorted.
+    pub fn sources(&self) -> Vec<&str> {
+        let specs = self.sub_topologies.iter().flat_map(|sub| &sub.nodes).map(|node| &node.spec);
+        let mut names: Vec<&str> = specs
+            .filter_map(|spec| match spec {
+                OperatorSpec::Source(source) => Some(source.source.as_str()),
+                _ => None,
+            })
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
 }

@@ -1,1 +1,23 @@
-//! To come.
+//! Runs topologies: tasks (one sub-topology × one partition), workers (one thread, one group member, one transactional
+//! producer), the commit protocol and restoring.
+//!
+//! Life of a record: [`worker::Worker`] polls a [`crate::change::RecordSet`], [`task::Task`] decodes and queues it
+//! ([`source`]), a round takes it through the operators in topological order, [`sink`] encodes what comes out, and the
+//! worker commits outputs, changelog records and input offsets in one transaction.
+//!
+//! **Invariant:** a task's memory is thrown away, never rolled back, when its transaction did not commit.
+
+pub mod build;
+pub mod local;
+pub mod metrics;
+pub mod processing_log;
+pub mod progress;
+pub mod restore;
+pub mod round;
+pub mod sink;
+pub mod source;
+pub mod task;
+pub mod worker;
+
+pub use build::Blueprint;
+pub use metrics::QueryMetrics;

@@ -2,10 +2,11 @@
 //!
 //! **Invariant:** the base only ever holds committed epochs; what an open transaction wrote lives in the cache.
 
+pub mod keys;
 pub mod memory;
 pub mod rows;
 pub mod store;
 
 pub use memory::MemoryBase;
 pub use rows::RowCodec;
-pub use store::{StateBase, StateStore};
+pub use store::{StateBase, StateStore, Visit};

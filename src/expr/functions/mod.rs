@@ -1,11 +1,37 @@
 //! The library of scalar and table functions, declared once: name, overloads, documentation, evaluation.
+//!
+//! A module a family declares [`declare::Function`]s; [`registry`] holds them all by name, aggregates included.
+//!
+//! **Invariant:** what `SHOW FUNCTIONS` tells and what a call does come from the same declaration.
 
-use std::sync::Arc;
+pub(crate) mod cell;
+pub(crate) mod declare;
+mod env;
+pub(crate) mod signature;
+
+mod array;
+mod bytes;
+mod conditional;
+mod datafusion;
+mod datetime;
+mod json;
+mod json_path;
+mod mask;
+mod math;
+mod regexp;
+mod registry;
+mod string;
+mod table;
+mod url;
+
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::ArrayRef;
 
-use crate::error::{Error, RecordError, Result};
+use crate::error::{Error, RecordError, Result, did_you_mean};
 use crate::types::SqlType;
+
+pub use env::FunctionEnv;
 
 /// An argument as far as it is known when a call is typed.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,18 +57,55 @@ pub struct Resolved {
 pub trait ScalarEval: Send + Sync {
     /// One cell a row; a row that fails is NULL and reported. NULL arguments are the function's business.
     fn evaluate(&self, args: &[ArrayRef], rows: usize, errors: &mut Vec<RecordError>) -> Result<ArrayRef>;
+
+    /// Whether equal arguments may give different results (clock, randomness), so that it must not be folded.
+    fn volatile(&self) -> bool {
+        false
+    }
 }
+
+static SYSTEM: LazyLock<FunctionEnv> = LazyLock::new(FunctionEnv::system);
 
 /// The overload of the scalar function `name` (upper case) for these arguments, or an error that says which
 /// functions or overloads there are.
-pub fn resolve_scalar(name: &str, _args: &[ArgType]) -> Result<Resolved> {
-    Err(Error::not_found(format!("unknown function {name}")))
+pub fn resolve_scalar(name: &str, args: &[ArgType]) -> Result<Resolved> {
+    resolve_scalar_in(&SYSTEM, name, args)
+}
+
+/// [`resolve_scalar`] with a clock and randomness of the caller's.
+pub fn resolve_scalar_in(env: &FunctionEnv, name: &str, args: &[ArgType]) -> Result<Resolved> {
+    find(name, FunctionKind::Scalar, "scalar")?.resolve(env, args)
 }
 
 /// The overload of the table function `name`: its cells are arrays (`returns` is the array's type), one array a row;
 /// their items become rows.
-pub fn resolve_table(name: &str, _args: &[ArgType]) -> Result<Resolved> {
-    Err(Error::not_found(format!("unknown table function {name}")))
+pub fn resolve_table(name: &str, args: &[ArgType]) -> Result<Resolved> {
+    find(name, FunctionKind::Table, "table")?.resolve(&SYSTEM, args)
+}
+
+/// The declaration of an aggregate function.
+pub(crate) fn find_aggregate(name: &str) -> Result<&'static declare::Function> {
+    find(name, FunctionKind::Aggregate, "aggregate")
+}
+
+/// The world that aggregates see.
+pub(crate) fn system_env() -> &'static FunctionEnv {
+    &SYSTEM
+}
+
+fn find(name: &str, kind: FunctionKind, what: &str) -> Result<&'static declare::Function> {
+    let function = registry::find(name).ok_or_else(|| {
+        let error = Error::not_found(format!("unknown function {name}"));
+        let names = registry::names().filter(|(_, function)| function.kind == kind).map(|(name, _)| name);
+        match did_you_mean(name, names) {
+            Some(near) => error.hint(format!("Did you mean {near}?")),
+            None => error.hint("SHOW FUNCTIONS lists them all."),
+        }
+    })?;
+    if function.kind != kind {
+        return Err(Error::semantic(format!("{name} is not a {what} function")));
+    }
+    Ok(function)
 }
 
 /// What kind of function a name (upper case) is.
@@ -57,8 +120,8 @@ pub enum FunctionKind {
 }
 
 /// What kind of function `name` is, if there is one.
-pub fn kind_of(_name: &str) -> Option<FunctionKind> {
-    None
+pub fn kind_of(name: &str) -> Option<FunctionKind> {
+    registry::find(name).map(|function| function.kind)
 }
 
 /// A function as `SHOW FUNCTIONS` and `DESCRIBE FUNCTION` tell it.
@@ -80,5 +143,8 @@ pub struct FunctionDoc {
 
 /// Every function by name.
 pub fn all() -> Vec<FunctionDoc> {
-    Vec::new()
+    registry::names().map(|(name, function)| function.doc(name)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! [`EngineConfig`] and the session properties that change how queries run.
+
+use std::collections::BTreeMap;
+
+use crate::broker::Start;
+use crate::error::{Error, Result, did_you_mean};
+
+/// Settings of an engine; numbers and names only.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Names the command log, consumer groups and internal topics: one per deployment.
+    pub service_id: String,
+    /// Threads per persistent query.
+    pub workers: usize,
+    /// Defaults of session properties.
+    pub properties: BTreeMap<String, String>,
+    /// Partitions of topics that Eddyline creates and nothing else decides.
+    pub default_partitions: i32,
+    /// Copies of topics that Eddyline creates; the broker's default when `None`.
+    pub default_replicas: Option<i32>,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            service_id: "default".to_owned(),
+            workers: 1,
+            properties: BTreeMap::new(),
+            default_partitions: 1,
+            default_replicas: None,
+        }
+    }
+}
+
+/// A property, its default and what it does.
+pub struct PropertyDoc {
+    /// Its name without `ksql.` and `streams.` in front.
+    pub name: &'static str,
+    /// Its value when nobody set it.
+    pub default: &'static str,
+    /// What it does.
+    pub about: &'static str,
+}
+
+/// Every session property.
+pub const PROPERTIES: &[PropertyDoc] = &[
+    PropertyDoc {
+        name: "auto.offset.reset",
+        default: "earliest",
+        about: "where streams without committed offsets start: earliest or latest (push queries: latest)",
+    },
+    PropertyDoc {
+        name: "cache.max.bytes.buffering",
+        default: "10000000",
+        about: "0 emits every update of a table; otherwise updates of one key are merged within a commit interval",
+    },
+    PropertyDoc { name: "commit.interval.ms", default: "100", about: "time between commits" },
+    PropertyDoc {
+        name: "idle.timeout.ms",
+        default: "10000",
+        about: "after so long without input stream time moves with the wall clock; 0 turns it off",
+    },
+    PropertyDoc { name: "processing.guarantee", default: "exactly_once", about: "exactly_once or at_least_once" },
+    PropertyDoc {
+        name: "persistence.default.format.key",
+        default: "KAFKA",
+        about: "KEY_FORMAT when a statement names none",
+    },
+    PropertyDoc {
+        name: "persistence.default.format.value",
+        default: "",
+        about: "VALUE_FORMAT when a statement names none",
+    },
+    PropertyDoc {
+        name: "persistence.wrap.single.values",
+        default: "true",
+        about: "whether a single value column is written as an object",
+    },
+    PropertyDoc { name: "output.topic.name.prefix", default: "", about: "in front of the names of created topics" },
+];
+
+/// A property's name as it is kept: `ksql.streams.auto.offset.reset` is `auto.offset.reset`.
+pub fn canonical(key: &str) -> &str {
+    let key = key.strip_prefix("ksql.").unwrap_or(key);
+    key.strip_prefix("streams.").unwrap_or(key)
+}
+
+/// Checks a property's name and value.
+pub fn check(key: &str, value: &str) -> Result<()> {
+    let name = canonical(key);
+    let Some(known) = PROPERTIES.iter().find(|property| property.name == name) else {
+        let error = Error::semantic(format!("unknown property {key}"));
+        return Err(match did_you_mean(name, PROPERTIES.iter().map(|property| property.name)) {
+            Some(near) => error.hint(format!("Did you mean {near}?")),
+            None => error.hint("SHOW PROPERTIES lists all properties."),
+        });
+    };
+    let wrong = |expected: &str| Err(Error::semantic(format!("property {key} takes {expected}, not '{value}'")));
+    match known.name {
+        "cache.max.bytes.buffering" | "commit.interval.ms" | "idle.timeout.ms" => match value.parse::<u64>() {
+            Ok(_) => Ok(()),
+            Err(_) => wrong("a number that is not negative"),
+        },
+        "auto.offset.reset" if !["earliest", "latest"].contains(&value.to_lowercase().as_str()) => {
+            wrong("earliest or latest")
+        }
+        "processing.guarantee"
+            if !["exactly_once", "exactly_once_v2", "at_least_once"].contains(&value.to_lowercase().as_str()) =>
+        {
+            wrong("exactly_once or at_least_once")
+        }
+        "persistence.wrap.single.values" if value.parse::<bool>().is_err() => wrong("true or false"),
+        _ => Ok(()),
+    }
+}
+
+/// Properties in force: a session's over the engine's over the defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Properties(pub BTreeMap<String, String>);
+
+impl Properties {
+    /// The value in force.
+    pub fn get(&self, name: &str) -> &str {
+        match self.0.get(name) {
+            Some(value) => value,
+            None => PROPERTIES.iter().find(|property| property.name == name).map_or("", |property| property.default),
+        }
+    }
+
+    /// Whether somebody set it.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// A number.
+    pub fn number(&self, name: &str) -> i64 {
+        self.get(name).parse().unwrap_or(0)
+    }
+
+    /// Where streams without committed offsets start.
+    pub fn start(&self) -> Start {
+        if self.get("auto.offset.reset").eq_ignore_ascii_case("latest") { Start::Latest } else { Start::Earliest }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_are_checked() {
+        assert!(check("ksql.streams.auto.offset.reset", "earliest").is_ok());
+        assert!(check("auto.offset.reset", "middle").is_err());
+        assert!(check("cache.max.bytes.buffering", "-1").is_err());
+        let error = check("auto.offset.rest", "earliest").expect_err("misspelt");
+        assert!(error.hints()[0].contains("auto.offset.reset"));
+    }
+}

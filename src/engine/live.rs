@@ -1,0 +1,222 @@
+//! [`Live`]: queries as workers on a broker.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::backend::{Backend, QueryStart, insertable_schema, sink_of};
+use super::config::EngineConfig;
+use super::session::QueryState;
+use crate::broker::{Broker, OutRecord, Producer, ProducerOptions, TopicSpec};
+use crate::catalog::Source;
+use crate::change::ChangeBatch;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::topology::Changelog;
+use crate::runtime::processing_log;
+use crate::runtime::sink::SinkWriter;
+use crate::runtime::task::Output;
+use crate::runtime::worker::{self, WorkerConfig, WorkerHandle, WorkerState};
+use crate::runtime::{Blueprint, QueryMetrics};
+use crate::time::{Clock, NO_TIME};
+
+/// How long records of repartition topics are kept, by the wall clock: far longer than any worker lags.
+const REPARTITION_RETENTION_MS: i64 = 7 * 24 * 3_600_000;
+
+/// A running persistent query.
+pub struct RunningQuery {
+    /// What it runs.
+    pub blueprint: Arc<Blueprint>,
+    /// What its workers count.
+    pub metrics: Arc<QueryMetrics>,
+    /// Its threads.
+    pub workers: Vec<WorkerHandle>,
+    group: String,
+}
+
+impl RunningQuery {
+    /// The worst of its workers' states.
+    pub fn state(&self) -> QueryState {
+        let mut state = QueryState::Running;
+        for worker in &self.workers {
+            match worker.state() {
+                WorkerState::Failed(reason) => return QueryState::Error(reason),
+                WorkerState::Restoring => state = QueryState::Restoring,
+                WorkerState::Paused => return QueryState::Paused,
+                WorkerState::Running | WorkerState::Stopped => {}
+            }
+        }
+        state
+    }
+
+    /// Highest stream time of its tasks.
+    pub fn stream_time(&self) -> Option<i64> {
+        Some(self.metrics.stream_time.load(Ordering::Relaxed)).filter(|time| *time != NO_TIME)
+    }
+}
+
+/// Queries as workers on a broker.
+pub struct Live {
+    config: EngineConfig,
+    broker: Arc<dyn Broker>,
+    clock: Arc<dyn Clock>,
+    /// By id.
+    pub queries: BTreeMap<String, RunningQuery>,
+    inserter: Option<Box<dyn Producer>>,
+}
+
+impl Live {
+    /// No query yet.
+    pub fn new(config: EngineConfig, broker: Arc<dyn Broker>, clock: Arc<dyn Clock>) -> Self {
+        Self { config, broker, clock, queries: BTreeMap::new(), inserter: None }
+    }
+
+    /// The broker.
+    pub fn broker(&self) -> &Arc<dyn Broker> {
+        &self.broker
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Name of a query's group, and in front of its internal topics.
+    pub fn prefix(&self, query_id: &str) -> String {
+        format!("eddyline-{}-{query_id}", self.config.service_id)
+    }
+
+    /// Makes sure that the topic exists.
+    pub fn ensure_topic(&self, name: &str, partitions: i32, config: Vec<(String, String)>) -> Result<()> {
+        if self.broker.topic(name)?.is_some() {
+            return Ok(());
+        }
+        let spec = TopicSpec { name: name.to_owned(), partitions, replicas: self.config.default_replicas, config };
+        match self.broker.create_topic(&spec) {
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
+            other => other,
+        }
+    }
+
+    fn ensure_internal_topics(&self, blueprint: &Blueprint) -> Result<()> {
+        let entry = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        for topic in blueprint.internal_topics() {
+            let config = match topic.changelog {
+                None => {
+                    let retention = REPARTITION_RETENTION_MS.to_string();
+                    vec![entry("cleanup.policy", "delete"), entry("retention.ms", &retention)]
+                }
+                Some(Changelog::Topic { .. } | Changelog::SinkTopic | Changelog::None) => {
+                    vec![entry("cleanup.policy", "compact")]
+                }
+            };
+            self.ensure_topic(&topic.name, topic.partitions, config)?;
+        }
+        Ok(())
+    }
+
+    /// Commits and ends all queries; they resume at the next start.
+    pub fn shutdown(&mut self) {
+        self.queries.values().flat_map(|query| &query.workers).for_each(WorkerHandle::stop);
+        self.queries.values_mut().flat_map(|query| &mut query.workers).for_each(WorkerHandle::join);
+        self.queries.clear();
+    }
+}
+
+impl Backend for Live {
+    fn partitions(&self, topic: &str) -> Result<Option<i32>> {
+        Ok(self.broker.topic(topic)?.map(|info| info.partitions))
+    }
+
+    fn create_topic(&mut self, spec: &TopicSpec) -> Result<()> {
+        let mut spec = spec.clone();
+        spec.replicas = spec.replicas.or(self.config.default_replicas);
+        self.broker.create_topic(&spec)
+    }
+
+    fn delete_topic(&mut self, topic: &str) -> Result<()> {
+        self.broker.delete_topic(topic)
+    }
+
+    fn start(&mut self, query: &QueryStart) -> Result<()> {
+        let prefix = self.prefix(&query.id);
+        let partitions = |topic: &str| self.broker.topic(topic).ok().flatten().map(|info| info.partitions);
+        let blueprint = Arc::new(Blueprint::new(&query.id, query.topology.clone(), &prefix, &partitions)?);
+        self.ensure_internal_topics(&blueprint)?;
+        let log_topic = processing_log::topic(&self.config.service_id);
+        let workers = self.config.workers.max(1);
+        let metrics = Arc::new(QueryMetrics::new(workers));
+        let properties = &query.properties;
+        let config = WorkerConfig {
+            blueprint: blueprint.clone(),
+            broker: self.broker.clone(),
+            clock: self.clock.clone(),
+            metrics: metrics.clone(),
+            group: prefix.clone(),
+            start: properties.start(),
+            commit_interval_ms: properties.number("commit.interval.ms").max(1),
+            idle_timeout_ms: properties.number("idle.timeout.ms"),
+            coalesce: properties.number("cache.max.bytes.buffering") > 0,
+            exactly_once: !properties.get("processing.guarantee").eq_ignore_ascii_case("at_least_once"),
+            processing_log: Some(log_topic),
+        };
+        let workers = (0..workers).map(|i| worker::spawn(config.clone(), i)).collect::<Result<_>>()?;
+        self.queries.insert(query.id.clone(), RunningQuery { blueprint, metrics, workers, group: prefix });
+        Ok(())
+    }
+
+    fn stop(&mut self, query_id: &str) -> Result<()> {
+        let Some(mut query) = self.queries.remove(query_id) else { return Ok(()) };
+        query.workers.iter().for_each(WorkerHandle::stop);
+        query.workers.iter_mut().for_each(WorkerHandle::join);
+        for topic in query.blueprint.internal_topics() {
+            if let Err(error) = self.broker.delete_topic(&topic.name) {
+                tracing::warn!(topic = topic.name, %error, "internal topic left behind");
+            }
+        }
+        if let Err(error) = self.broker.delete_group(&query.group) {
+            tracing::warn!(group = query.group, %error, "consumer group left behind");
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, query_id: &str, paused: bool) -> Result<()> {
+        let query = self.queries.get(query_id).ok_or_else(|| Error::not_found(format!("no query {query_id}")))?;
+        query.workers.iter().for_each(|worker| worker.set_paused(paused));
+        Ok(())
+    }
+
+    fn insert(&mut self, source: &Source, row: ChangeBatch) -> Result<()> {
+        let missing = || Error::not_found(format!("topic {} does not exist", source.topic));
+        let partitions = self.partitions(&source.topic)?.ok_or_else(missing)?;
+        let mut writer = SinkWriter::new(&sink_of(source), &insertable_schema(source), partitions)?;
+        let mut producer = match self.inserter.take() {
+            Some(producer) => producer,
+            None => self.broker.producer(&ProducerOptions { transactional_id: None, client_id: "insert".into() })?,
+        };
+        let (_, errors) = writer.write(&row, 0, &mut Direct(producer.as_mut()))?;
+        producer.flush(Duration::from_secs(30))?;
+        self.inserter = Some(producer);
+        match errors.into_iter().next() {
+            Some((_, error)) => Err(Error::data(error.reason)),
+            None => Ok(()),
+        }
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+}
+
+/// Records straight to a producer.
+struct Direct<'a>(&'a mut dyn Producer);
+
+impl Output for Direct<'_> {
+    fn send(&mut self, record: OutRecord<'_>) -> Result<()> {
+        self.0.send(record)
+    }
+
+    fn collect(&mut self, _batch: &ChangeBatch) -> Result<()> {
+        Ok(())
+    }
+}

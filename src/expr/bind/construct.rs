@@ -1,0 +1,130 @@
+//! Arrays, maps and structs: making them and reaching into them.
+
+use super::{Binder, coerce};
+use crate::error::{Error, Result, Span, did_you_mean};
+use crate::expr::node::{Kind, Node};
+use crate::expr::rules::{common_type, widens};
+use crate::sql::ast::{Expr, Name};
+use crate::types::{SqlType, StructField};
+
+/// The type that all nodes can take; `None` when all are NULL.
+pub(super) fn common(nodes: &[(Node, Span)], what: &str) -> Result<Option<SqlType>> {
+    let mut common: Option<SqlType> = None;
+    for (node, span) in nodes {
+        let Some(ty) = &node.ty else { continue };
+        common = Some(match common {
+            None => ty.clone(),
+            Some(so_far) => common_type(&so_far, ty).ok_or_else(|| {
+                Error::semantic(format!("{what} differ in type: {so_far} and {ty}"))
+                    .at(*span)
+                    .hint("CAST(… AS type) brings them together.")
+            })?,
+        });
+    }
+    Ok(common)
+}
+
+impl Binder<'_> {
+    fn bind_all<'e>(&mut self, exprs: impl Iterator<Item = &'e Expr>) -> Result<Vec<(Node, Span)>> {
+        exprs.map(|expr| Ok((self.bind(expr)?, expr.span))).collect()
+    }
+
+    pub(super) fn array(&mut self, items: &[Expr]) -> Result<Node> {
+        let items = self.bind_all(items.iter())?;
+        if items.is_empty() {
+            return Err(Error::semantic("an array without elements has no type")
+                .hint("CAST(NULL AS ARRAY<type>) gives a typed NULL."));
+        }
+        let ty = common(&items, "the elements of ARRAY")?.ok_or_else(|| {
+            Error::semantic("cannot construct an array with all NULL elements").hint("CAST one: CAST(NULL AS type).")
+        })?;
+        let items = items.into_iter().map(|(node, _)| coerce(node, &ty)).collect();
+        Ok(Node::new(Kind::Array(items), SqlType::array(ty)))
+    }
+
+    pub(super) fn map(&mut self, entries: &[(Expr, Expr)]) -> Result<Node> {
+        let keys = self.bind_all(entries.iter().map(|(key, _)| key))?;
+        let values = self.bind_all(entries.iter().map(|(_, value)| value))?;
+        if entries.is_empty() {
+            return Err(Error::semantic("a map without entries has no type"));
+        }
+        let null = |what| Error::semantic(format!("cannot construct a map with all NULL {what}"));
+        let key = common(&keys, "the keys of MAP")?.ok_or_else(|| null("keys"))?;
+        let value = common(&values, "the values of MAP")?.ok_or_else(|| null("values"))?;
+        let keys = keys.into_iter().map(|(node, _)| coerce(node, &key));
+        let entries = keys.zip(values.into_iter().map(|(node, _)| coerce(node, &value))).collect();
+        Ok(Node::new(Kind::Map(entries), SqlType::map(key, value)))
+    }
+
+    pub(super) fn structure(&mut self, fields: &[(Name, Expr)]) -> Result<Node> {
+        let mut nodes = Vec::with_capacity(fields.len());
+        let mut types: Vec<StructField> = Vec::with_capacity(fields.len());
+        for (name, expr) in fields {
+            let node = self.bind(expr)?;
+            let ty = node.ty.clone().ok_or_else(|| {
+                Error::semantic(format!("field {} is NULL and has no type", name.text))
+                    .at(expr.span)
+                    .hint("Write CAST(NULL AS type).")
+            })?;
+            if types.iter().any(|field| field.name == name.text) {
+                return Err(Error::semantic(format!("field {} occurs twice", name.text)).at(name.span));
+            }
+            types.push(StructField::new(&name.text, ty));
+            nodes.push(node);
+        }
+        if nodes.is_empty() {
+            return Err(Error::semantic("a struct needs a field"));
+        }
+        Ok(Node::new(Kind::Struct(nodes), SqlType::Struct(types)))
+    }
+
+    pub(super) fn subscript(&mut self, base: &Expr, index: &Expr) -> Result<Node> {
+        let (base_node, index_node) = (self.bind(base)?, self.bind(index)?);
+        match base_node.ty.clone() {
+            Some(SqlType::Array(item)) => match &index_node.ty {
+                Some(SqlType::Int | SqlType::BigInt) => {
+                    let index = coerce(index_node, &SqlType::BigInt).boxed();
+                    Ok(Node::new(Kind::Item { base: base_node.boxed(), index }, *item))
+                }
+                _ => Err(Error::semantic(format!("an array's index is an INTEGER, not a {}", index_node.type_name()))
+                    .at(index.span)),
+            },
+            Some(SqlType::Map(key, value)) => match &index_node.ty {
+                Some(ty) if widens(ty, &key) => {
+                    let key = coerce(index_node, &key).boxed();
+                    Ok(Node::new(Kind::Entry { base: base_node.boxed(), key }, *value))
+                }
+                _ => Err(Error::semantic(format!("this map's keys are {key}, not {}", index_node.type_name()))
+                    .at(index.span)),
+            },
+            _ => Err(Error::semantic(format!("a {} has no elements", base_node.type_name()))
+                .at(base.span)
+                .hint("[…] works on ARRAY and MAP; fields of a STRUCT are reached by ->.")),
+        }
+    }
+
+    pub(super) fn field(&mut self, base: &Expr, field: &Name) -> Result<Node> {
+        let node = self.bind(base)?;
+        let Some(SqlType::Struct(fields)) = node.ty.clone() else {
+            return Err(Error::semantic(format!("a {} has no fields", node.type_name()))
+                .at(base.span)
+                .hint("-> works on STRUCT."));
+        };
+        match fields.iter().position(|f| f.name == field.text) {
+            Some(at) => {
+                let ty = fields[at].ty.clone();
+                Ok(Node::new(Kind::Field { base: node.boxed(), at }, ty))
+            }
+            None => {
+                let error = Error::not_found(format!("field {} does not exist", field.text)).at(field.span);
+                Err(match did_you_mean(&field.text, fields.iter().map(|f| f.name.as_str())) {
+                    Some(near) => error.hint(format!("Did you mean {near}?")),
+                    None => {
+                        let names: Vec<_> = fields.iter().map(|f| f.name.as_str()).collect();
+                        error.hint(format!("The fields are {}.", names.join(", ")))
+                    }
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! [`Blueprint`]: a query's topology with everything that its tasks need to be built: names and partition counts of its
+//! topics. Operators are built from it, one set a task.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::round::{Reader, TaskInput};
+use super::sink::{RepartitionWriter, SinkWriter};
+use super::source::SourceReader;
+use super::task::{NodeKind, RunningNode, Task};
+use crate::error::{Error, Result};
+use crate::expr::functions::ArgType;
+use crate::expr::{CompiledExpr, Scope, compile};
+use crate::operator::{
+    Aggregation, AggregationConfig, Call, Filter, FlatMap, GroupBy, Limit, Materialize, Operator, PartitionBy,
+    PartitionKey, Project, SessionAggregation, StreamStreamJoin, StreamStreamJoinConfig, StreamTableJoin, TableSource,
+    TableTableJoin,
+};
+use crate::plan::topology::{
+    AggregateCall, AggregateSpec, Changelog, NamedExpr, Node, OperatorSpec, SubTopology, Topology,
+};
+use crate::sql::ast::{Expr, ExprKind, UnaryOp};
+use crate::sql::parse_expr;
+use crate::state::{MemoryBase, StateStore};
+use crate::time::{Clock, NO_TIME, WindowKind};
+use crate::types::{LogicalSchema, SourceKind, Value};
+
+/// A query ready to be run.
+#[derive(Debug, Clone)]
+pub struct Blueprint {
+    /// The query's id.
+    pub query_id: String,
+    /// What it runs.
+    pub topology: Topology,
+    /// In front of the names of its internal topics.
+    pub prefix: String,
+    /// Partition counts of all its topics, internal ones under their full names.
+    pub partitions: BTreeMap<String, i32>,
+}
+
+/// Where each input starts: topic to offset and rows done of its first record.
+pub type Positions = BTreeMap<Arc<str>, (i64, usize)>;
+
+impl Blueprint {
+    /// A query whose source and sink topics have `partitions` (by name); internal topics get theirs from those.
+    pub fn new(
+        query_id: &str,
+        topology: Topology,
+        prefix: &str,
+        partitions: &dyn Fn(&str) -> Option<i32>,
+    ) -> Result<Self> {
+        let mut blueprint =
+            Self { query_id: query_id.to_owned(), topology, prefix: prefix.to_owned(), partitions: BTreeMap::new() };
+        let missing = |topic: &str| Error::not_found(format!("topic {topic} does not exist"));
+        let nodes: Vec<Node> = blueprint.topology.sub_topologies.iter().flat_map(|sub| sub.nodes.clone()).collect();
+        for node in &nodes {
+            let topic = match &node.spec {
+                OperatorSpec::Source(spec) => &spec.topic,
+                OperatorSpec::Sink(spec) => &spec.topic,
+                _ => continue,
+            };
+            blueprint.partitions.insert(topic.clone(), partitions(topic).ok_or_else(|| missing(topic))?);
+        }
+        // Repartition topics may depend on earlier ones: sub-topologies come in dependency order.
+        for node in &nodes {
+            if let OperatorSpec::RepartitionSink(spec) = &node.spec {
+                let count = |topic: &String| {
+                    let known = blueprint.partitions.get(topic).copied();
+                    known.or_else(|| blueprint.partitions.get(&blueprint.internal_topic(topic)).copied())
+                };
+                let count = spec.partitions_of.iter().filter_map(count).max();
+                let topic = blueprint.internal_topic(&spec.topic);
+                blueprint.partitions.insert(topic, count.unwrap_or(1));
+            }
+        }
+        Ok(blueprint)
+    }
+
+    /// The full name of an internal topic.
+    pub fn internal_topic(&self, name: &str) -> String {
+        format!("{}-{name}", self.prefix)
+    }
+
+    /// All internal topics: name, partitions, and for changelogs how long rows are kept.
+    pub fn internal_topics(&self) -> Vec<InternalTopic> {
+        let mut topics = Vec::new();
+        for (index, sub) in self.topology.sub_topologies.iter().enumerate() {
+            for node in &sub.nodes {
+                if let OperatorSpec::RepartitionSink(spec) = &node.spec {
+                    let name = self.internal_topic(&spec.topic);
+                    topics.push(InternalTopic { partitions: self.partitions_of(&name), name, changelog: None });
+                }
+            }
+            for (i, store) in sub.stores.iter().enumerate() {
+                if let Some(name) = self.changelog_topic(index, i) {
+                    let partitions = self.task_count(index);
+                    topics.push(InternalTopic { name, partitions, changelog: Some(store.changelog.clone()) });
+                }
+            }
+        }
+        topics
+    }
+
+    fn partitions_of(&self, topic: &str) -> i32 {
+        self.partitions.get(topic).copied().unwrap_or(1)
+    }
+
+    /// Names of the topics that a sub-topology reads, each once.
+    pub fn topics_of(&self, sub_topology: usize) -> impl Iterator<Item = String> {
+        let mut topics: Vec<String> =
+            self.topology.sub_topologies[sub_topology].nodes.iter().filter_map(|node| self.input_topic(node)).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics.into_iter()
+    }
+
+    fn input_topic(&self, node: &Node) -> Option<String> {
+        match &node.spec {
+            OperatorSpec::Source(spec) => Some(spec.topic.clone()),
+            OperatorSpec::RepartitionSource { topic, .. } => Some(self.internal_topic(topic)),
+            _ => None,
+        }
+    }
+
+    /// Names of all topics that the query reads.
+    pub fn input_topics(&self) -> Vec<String> {
+        let mut topics: Vec<String> =
+            (0..self.topology.sub_topologies.len()).flat_map(|sub| self.topics_of(sub)).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics
+    }
+
+    /// How many tasks a sub-topology has: as many as its widest input has partitions.
+    pub fn task_count(&self, sub_topology: usize) -> i32 {
+        self.topics_of(sub_topology).map(|topic| self.partitions_of(&topic)).max().unwrap_or(0)
+    }
+
+    /// Whether an input is read from its first record even when streams start at the latest one: tables, and the
+    /// query's own topics.
+    pub fn reads_whole(&self, sub_topology: usize, topic: &str) -> bool {
+        self.topology.sub_topologies[sub_topology].nodes.iter().any(|node| match &node.spec {
+            OperatorSpec::Source(spec) => spec.topic == topic && spec.kind == SourceKind::Table,
+            OperatorSpec::RepartitionSource { .. } => self.input_topic(node).as_deref() == Some(topic),
+            _ => false,
+        })
+    }
+
+    /// The changelog topic of a store, if it has one.
+    pub fn changelog_topic(&self, sub_topology: usize, store: usize) -> Option<String> {
+        let spec = &self.topology.sub_topologies[sub_topology].stores[store];
+        match spec.changelog {
+            Changelog::None => None,
+            Changelog::Topic { .. } | Changelog::SinkTopic => {
+                Some(self.internal_topic(&format!("{}-changelog", spec.name)))
+            }
+        }
+    }
+
+    /// Sub-topology and store of the rows that pull queries read, and their columns.
+    pub fn materialization(&self) -> Option<(usize, usize)> {
+        self.materialized().map(|(sub, store, _)| (sub, store))
+    }
+
+    /// Columns of the rows that pull queries read.
+    pub fn materialized_schema(&self) -> Option<&LogicalSchema> {
+        self.materialized().map(|(_, _, schema)| schema)
+    }
+
+    fn materialized(&self) -> Option<(usize, usize, &LogicalSchema)> {
+        self.topology.sub_topologies.iter().enumerate().find_map(|(sub, topology)| {
+            topology.nodes.iter().find_map(|node| match &node.spec {
+                OperatorSpec::Materialize { store } => Some((sub, *store, &node.schema)),
+                _ => None,
+            })
+        })
+    }
+
+    /// Empty stores of a sub-topology.
+    pub fn stores(&self, sub_topology: usize) -> Vec<StateStore> {
+        let specs = &self.topology.sub_topologies[sub_topology].stores;
+        specs.iter().map(|spec| StateStore::new(&spec.name, Box::new(MemoryBase::default()))).collect()
+    }
+
+    /// A task over `stores`, its inputs at `positions`.
+    pub fn task(
+        &self,
+        sub_topology: usize,
+        partition: i32,
+        stores: Vec<StateStore>,
+        positions: &Positions,
+        stream_time: i64,
+        monotonic_us: i64,
+    ) -> Result<Task> {
+        let sub = &self.topology.sub_topologies[sub_topology];
+        let mut feeds: BTreeMap<String, Vec<(usize, Reader)>> = BTreeMap::new();
+        let mut nodes = Vec::with_capacity(sub.nodes.len());
+        for (i, node) in sub.nodes.iter().enumerate() {
+            if let Some(topic) = self.input_topic(node) {
+                let reader = match &node.spec {
+                    OperatorSpec::Source(spec) => Reader::Source(Box::new(SourceReader::new(spec, &node.schema)?)),
+                    _ => Reader::Repartition(node.schema.arrow()),
+                };
+                feeds.entry(topic).or_default().push((i, reader));
+            }
+            let kind = self.node(sub, node).map_err(|e| e.without_span().context(format!("node {}", node.name)))?;
+            nodes.push(RunningNode { inputs: node.inputs.clone(), kind });
+        }
+        let inputs = feeds
+            .into_iter()
+            .map(|(topic, feeds)| {
+                let topic: Arc<str> = topic.into();
+                let (offset, done) = positions.get(&topic).copied().unwrap_or((0, 0));
+                TaskInput::new(topic, feeds, offset, done)
+            })
+            .collect();
+        Ok(Task::new(sub_topology, partition, inputs, nodes, stores, stream_time, monotonic_us))
+    }
+
+    /// A task with empty stores that starts at the beginning.
+    pub fn fresh_task(&self, sub_topology: usize, partition: i32, clock: &dyn Clock) -> Result<Task> {
+        let stores = self.stores(sub_topology);
+        self.task(sub_topology, partition, stores, &Positions::new(), NO_TIME, clock.monotonic_us())
+    }
+
+    fn node(&self, sub: &SubTopology, node: &Node) -> Result<NodeKind> {
+        let input = |port: usize| &sub.nodes[node.inputs[port]].schema;
+        let schema = node.schema.clone();
+        let operator: Box<dyn Operator> = match &node.spec {
+            OperatorSpec::Source(_) | OperatorSpec::RepartitionSource { .. } => return Ok(NodeKind::Input),
+            OperatorSpec::Collect => return Ok(NodeKind::Collect),
+            OperatorSpec::Sink(spec) => {
+                let partitions = self.partitions_of(&spec.topic);
+                return Ok(NodeKind::Sink(Box::new(SinkWriter::new(spec, input(0), partitions)?)));
+            }
+            OperatorSpec::RepartitionSink(spec) => {
+                let topic = self.internal_topic(&spec.topic);
+                let partitions = self.partitions_of(&topic);
+                let writer = RepartitionWriter::new(&topic, partitions, &spec.key_format, input(0))?;
+                return Ok(NodeKind::Repartition(Box::new(writer)));
+            }
+            OperatorSpec::TableSource { store } => Box::new(TableSource::new(*store, &schema)?),
+            OperatorSpec::Filter { predicate } => Box::new(Filter::new(expression(predicate, input(0))?)),
+            OperatorSpec::Project { key, value } => {
+                Box::new(Project::new(input(0), schema, expressions(key, input(0))?, expressions(value, input(0))?))
+            }
+            OperatorSpec::FlatMap { functions } => {
+                Box::new(FlatMap::new(schema, table_functions(functions, input(0))?))
+            }
+            OperatorSpec::PartitionBy { key, value } => {
+                let key = key.iter().map(|named| partition_key(named, input(0))).collect::<Result<_>>()?;
+                Box::new(PartitionBy::new(input(0), schema, key, expressions(value, input(0))?))
+            }
+            OperatorSpec::GroupBy { key, value } => {
+                Box::new(GroupBy::new(schema, expressions(key, input(0))?, expressions(value, input(0))?)?)
+            }
+            OperatorSpec::Aggregate(spec) => aggregation(spec, schema, input(0))?,
+            OperatorSpec::StreamStreamJoin(spec) => {
+                let config = StreamStreamJoinConfig {
+                    outer: [spec.kind.left_outer, spec.kind.right_outer],
+                    before_ms: spec.before_ms,
+                    after_ms: spec.after_ms,
+                    grace_ms: spec.grace_ms,
+                    eager_outer: spec.eager_outer,
+                    stores: [spec.left_store, spec.right_store],
+                };
+                Box::new(StreamStreamJoin::new(config, input(0), input(1), &schema)?)
+            }
+            OperatorSpec::StreamTableJoin { left_outer, store } => {
+                Box::new(StreamTableJoin::new(*left_outer, *store, input(0), input(1), &schema)?)
+            }
+            OperatorSpec::TableTableJoin { kind, left_store, right_store } => Box::new(TableTableJoin::new(
+                [kind.left_outer, kind.right_outer],
+                [*left_store, *right_store],
+                input(0),
+                input(1),
+                &schema,
+            )?),
+            OperatorSpec::Materialize { store } => {
+                let retention_ms = match sub.stores[*store].changelog {
+                    Changelog::Topic { retention_ms } => retention_ms,
+                    _ => None,
+                };
+                Box::new(Materialize::new(*store, &schema, retention_ms)?)
+            }
+            OperatorSpec::Limit { rows } => Box::new(Limit::new(*rows)),
+        };
+        Ok(NodeKind::Operator(operator))
+    }
+}
+
+/// A topic that a query needs for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InternalTopic {
+    /// Its full name.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: i32,
+    /// How rows of a changelog are kept; `None` is a repartition topic.
+    pub changelog: Option<Changelog>,
+}
+
+fn scope(schema: &LogicalSchema) -> Scope {
+    Scope::of(&schema.batch_columns())
+}
+
+fn expression(text: &str, input: &LogicalSchema) -> Result<CompiledExpr> {
+    compile(&parse_expr(text)?, &scope(input))
+}
+
+fn expressions(named: &[NamedExpr], input: &LogicalSchema) -> Result<Vec<CompiledExpr>> {
+    named.iter().map(|named| expression(&named.expr, input)).collect()
+}
+
+fn partition_key(named: &NamedExpr, input: &LogicalSchema) -> Result<PartitionKey> {
+    let expr = parse_expr(&named.expr)?;
+    let mut reads_value = false;
+    expr.walk(&mut |part| {
+        if let ExprKind::Column { name, .. } = &part.kind {
+            reads_value |= !input.key().iter().any(|column| column.name == name.text);
+        }
+    });
+    Ok(PartitionKey { expr: compile(&expr, &scope(input))?, reads_value })
+}
+
+/// Table functions as expressions whose cells are arrays.
+fn table_functions(functions: &[NamedExpr], input: &LogicalSchema) -> Result<Vec<CompiledExpr>> {
+    let compile = |named: &NamedExpr| crate::expr::compile_table(&parse_expr(&named.expr)?, &scope(input));
+    functions.iter().map(compile).collect()
+}
+
+fn aggregation(spec: &AggregateSpec, schema: LogicalSchema, input: &LogicalSchema) -> Result<Box<dyn Operator>> {
+    let calls = spec.calls.iter().map(|call| aggregate_call(call, input)).collect::<Result<Vec<_>>>()?;
+    let config = AggregationConfig { store: spec.store, schema, window: spec.window, emit_final: spec.emit_final };
+    Ok(match spec.window {
+        Some(window) if window.kind == WindowKind::Session => Box::new(SessionAggregation::new(config, calls)?),
+        _ => Box::new(Aggregation::new(config, calls)?),
+    })
+}
+
+fn aggregate_call(call: &AggregateCall, input: &LogicalSchema) -> Result<Call> {
+    let exprs = call.args.iter().map(|text| parse_expr(text)).collect::<Result<Vec<_>>>()?;
+    let compiled = exprs.iter().map(|expr| compile(expr, &scope(input))).collect::<Result<Vec<_>>>()?;
+    let types: Vec<ArgType> =
+        compiled.iter().map(|expr| expr.ty().map_or(ArgType::Null, |ty| ArgType::Sql(ty.clone()))).collect();
+    let literals: Vec<Option<Value>> = exprs.iter().map(literal).collect();
+    let aggregate = crate::expr::aggregate::resolve_aggregate(&call.function, &types, &literals)?;
+    let columns = aggregate.params().len();
+    Ok(Call { name: call.name.clone(), aggregate, args: compiled.into_iter().take(columns).collect() })
+}
+
+/// The value of a literal.
+fn literal(expr: &Expr) -> Option<Value> {
+    Some(match &expr.kind {
+        ExprKind::Null => Value::Null,
+        ExprKind::Boolean(v) => Value::Boolean(*v),
+        ExprKind::Integer(v) => i32::try_from(*v).map_or(Value::BigInt(*v), Value::Int),
+        ExprKind::Double(v) => Value::Double(*v),
+        ExprKind::String(v) => Value::String(v.clone()),
+        ExprKind::Unary { op: UnaryOp::Minus, expr } => match literal(expr)? {
+            Value::Int(v) => Value::Int(v.wrapping_neg()),
+            Value::BigInt(v) => Value::BigInt(v.wrapping_neg()),
+            Value::Double(v) => Value::Double(-v),
+            _ => return None,
+        },
+        _ => return None,
+    })
+}

@@ -1,0 +1,312 @@
+//! Inputs of a task and the choice of what is processed next.
+//!
+//! A topic that several source nodes read (a self-join) is one input with several feeds: every record reaches all of
+//! them under one arrival number, so that its sides cannot run apart.
+//!
+//! **Invariant:** records of several inputs interleave by event time of their heads, as far as every input either has
+//! a record or is known to have none left.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use super::processing_log::Entry;
+use super::source::SourceReader;
+use crate::change::{ChangeBatch, RecordSet};
+use crate::error::Result;
+use crate::format::internal;
+
+/// How an input's bytes become rows.
+pub enum Reader {
+    /// A topic of the outside world.
+    Source(Box<SourceReader>),
+    /// A repartition topic with these columns.
+    Repartition(SchemaRef),
+}
+
+/// One input topic partition of a task.
+pub struct TaskInput {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// Whether everything that the broker has was fetched.
+    pub drained: bool,
+    feeds: Vec<(usize, Reader)>,
+    pieces: VecDeque<Piece>,
+    next_offset: i64,
+    rows_to_skip: usize,
+}
+
+/// A decoded record set and how far it is processed. An entry is what gets one arrival number: a record that at least
+/// one feed could read, or a row of a repartition record.
+struct Piece {
+    set: Arc<RecordSet>,
+    feeds: Vec<Feed>,
+    /// Record of each entry, as index in `set`.
+    records: Vec<u32>,
+    /// Event time of each entry.
+    times: Vec<i64>,
+    cursor: usize,
+    next_offset: i64,
+    errors: VecDeque<Entry>,
+}
+
+struct Feed {
+    node: usize,
+    batch: ChangeBatch,
+    /// Entry of each row; `None` when rows and entries are the same.
+    entries: Option<Vec<u32>>,
+    cursor: usize,
+}
+
+/// Part of a round: rows of one node, and the way back to their records.
+pub struct RoundPart {
+    /// The node that it feeds.
+    pub node: usize,
+    /// The rows, numbered.
+    pub batch: ChangeBatch,
+    records: Vec<u32>,
+    set: Arc<RecordSet>,
+}
+
+impl RoundPart {
+    /// The record that row `seq` came from, for the processing log.
+    pub fn origin(&self, seq: u64, place: &str, reason: &str) -> Option<Entry> {
+        let row = self.batch.seq.binary_search(&seq).ok()?;
+        let i = self.records[row] as usize;
+        Some(Entry {
+            kind: "expression",
+            topic: self.set.topic.to_string(),
+            partition: self.set.partition,
+            offset: self.set.offsets[i],
+            place: place.to_owned(),
+            reason: reason.to_owned(),
+            key: self.set.keys.get(i).map(<[u8]>::to_vec),
+            value: self.set.values.get(i).map(<[u8]>::to_vec),
+        })
+    }
+}
+
+impl TaskInput {
+    /// An input that starts at `offset`, after `rows_to_skip` rows of its first record, and feeds these nodes.
+    pub fn new(topic: Arc<str>, feeds: Vec<(usize, Reader)>, offset: i64, rows_to_skip: usize) -> Self {
+        Self { topic, drained: false, feeds, pieces: VecDeque::new(), next_offset: offset, rows_to_skip }
+    }
+
+    /// Decodes and queues records. Returns how many came.
+    pub fn push(&mut self, set: RecordSet) -> Result<usize> {
+        let Some(last) = set.offsets.last() else { return Ok(0) };
+        self.next_offset = last + 1;
+        let set = Arc::new(set);
+        let piece = match self.feeds.as_mut_slice() {
+            [(node, Reader::Repartition(schema))] => {
+                repartitioned(*node, schema, &set, self.next_offset, &mut self.rows_to_skip)?
+            }
+            feeds => decoded(feeds, &set, self.next_offset)?,
+        };
+        let entries = piece.times.len();
+        self.pieces.push_back(piece);
+        Ok(entries)
+    }
+
+    /// Entries that wait.
+    pub fn queued(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.times.len() - piece.cursor).sum()
+    }
+
+    /// The next offset to fetch.
+    pub fn next_offset(&self) -> i64 {
+        self.next_offset
+    }
+
+    /// Offset of the first record that is not done, and how many of its rows are.
+    pub fn position(&self) -> (i64, usize) {
+        match self.pieces.front() {
+            None => (self.next_offset, self.rows_to_skip),
+            Some(piece) => piece.position(),
+        }
+    }
+
+    /// Drops finished pieces; hands over what could not be read in front of the position.
+    fn finish(&mut self, log: &mut Vec<Entry>) {
+        while let Some(piece) = self.pieces.front_mut() {
+            let (position, _) = piece.position();
+            while piece.errors.front().is_some_and(|error| error.offset < position) {
+                log.extend(piece.errors.pop_front());
+            }
+            if piece.cursor < piece.times.len() {
+                break;
+            }
+            self.pieces.pop_front();
+        }
+    }
+}
+
+/// Rows of repartition records: many a record.
+fn repartitioned(
+    node: usize,
+    schema: &SchemaRef,
+    set: &Arc<RecordSet>,
+    next_offset: i64,
+    rows_to_skip: &mut usize,
+) -> Result<Piece> {
+    let mut batches = Vec::with_capacity(set.len());
+    let mut records = Vec::new();
+    for i in 0..set.len() {
+        let Some(bytes) = set.values.get(i) else { continue };
+        let batch = internal::decode_batch(bytes, schema.clone())?;
+        let skip = std::mem::take(rows_to_skip).min(batch.len());
+        records.extend(std::iter::repeat_n(i as u32, batch.len() - skip));
+        batches.push(batch.slice(skip, batch.len() - skip));
+    }
+    let batch = ChangeBatch::concat(&batches)?.unwrap_or_else(|| ChangeBatch::empty(schema.clone()));
+    Ok(Piece {
+        set: set.clone(),
+        times: batch.rowtime.to_vec(),
+        feeds: vec![Feed { node, batch, entries: None, cursor: 0 }],
+        records,
+        cursor: 0,
+        next_offset,
+        errors: VecDeque::new(),
+    })
+}
+
+/// Records as each feed reads them.
+fn decoded(feeds: &mut [(usize, Reader)], set: &Arc<RecordSet>, next_offset: i64) -> Result<Piece> {
+    let mut errors = Vec::new();
+    let mut read = Vec::with_capacity(feeds.len());
+    for (node, reader) in feeds {
+        if let Reader::Source(reader) = reader {
+            let rows = reader.read(set)?;
+            // One complaint a record is enough, whichever feed it comes from.
+            if read.is_empty() {
+                errors = rows.errors;
+            }
+            read.push((*node, rows.batch, rows.indices));
+        }
+    }
+    let (records, times) = match read.as_slice() {
+        [(_, batch, indices)] => (indices.clone(), batch.rowtime.to_vec()),
+        _ => {
+            let mut times: Vec<Option<i64>> = vec![None; set.len()];
+            for (_, batch, indices) in &read {
+                for (row, record) in indices.iter().enumerate() {
+                    times[*record as usize].get_or_insert(batch.rowtime[row]);
+                }
+            }
+            let each = || times.iter().enumerate().filter_map(|(i, time)| Some((i as u32, (*time)?)));
+            (each().map(|(i, _)| i).collect(), each().map(|(_, time)| time).collect())
+        }
+    };
+    let single = read.len() == 1;
+    let feeds = read
+        .into_iter()
+        .map(|(node, batch, indices)| {
+            let entry = |record: &u32| records.binary_search(record).unwrap_or(0) as u32;
+            let entries = (!single).then(|| indices.iter().map(entry).collect());
+            Feed { node, batch, entries, cursor: 0 }
+        })
+        .collect();
+    Ok(Piece { set: set.clone(), feeds, records, times, cursor: 0, next_offset, errors: errors.into() })
+}
+
+impl Piece {
+    fn position(&self) -> (i64, usize) {
+        match self.records.get(self.cursor) {
+            None => (self.next_offset, 0),
+            Some(record) => {
+                let done = self.records[..self.cursor].iter().rev().take_while(|r| *r == record).count();
+                (self.set.offsets[*record as usize], done)
+            }
+        }
+    }
+
+    fn head(&self, ahead: usize) -> Option<i64> {
+        self.times.get(self.cursor + ahead).copied()
+    }
+
+    /// Takes as many entries as there are numbers in `seq`.
+    fn take(&mut self, seq: &[u64], parts: &mut Vec<RoundPart>) {
+        let (start, end) = (self.cursor, self.cursor + seq.len());
+        self.cursor = end;
+        for feed in &mut self.feeds {
+            let first = feed.cursor;
+            let rows = match &feed.entries {
+                None => seq.len(),
+                Some(entries) => entries[first..].iter().take_while(|entry| (**entry as usize) < end).count(),
+            };
+            feed.cursor += rows;
+            let mut batch = feed.batch.slice(first, rows);
+            let (numbers, records): (Vec<u64>, Vec<u32>) = match &feed.entries {
+                None => (seq.to_vec(), self.records[start..end].to_vec()),
+                Some(entries) => entries[first..first + rows]
+                    .iter()
+                    .map(|entry| (seq[*entry as usize - start], self.records[*entry as usize]))
+                    .unzip(),
+            };
+            batch.seq = numbers.into();
+            if rows > 0 {
+                parts.push(RoundPart { node: feed.node, batch, records, set: self.set.clone() });
+            }
+        }
+    }
+}
+
+/// The next rows to process together, at most about `rows_max`, numbered from `next_seq` on; `None` when there is
+/// nothing to do until more is fetched.
+pub fn next_round(
+    inputs: &mut [TaskInput],
+    next_seq: &mut u64,
+    rows_max: usize,
+    log: &mut Vec<Entry>,
+) -> Option<Vec<RoundPart>> {
+    inputs.iter_mut().for_each(|input| input.finish(log));
+    if inputs.iter().any(|input| input.pieces.is_empty() && !input.drained) {
+        return None;
+    }
+    let active: Vec<usize> = (0..inputs.len()).filter(|i| !inputs[*i].pieces.is_empty()).collect();
+    let mut parts = Vec::new();
+    match active[..] {
+        [] => return None,
+        [only] => {
+            let piece = inputs[only].pieces.front_mut()?;
+            let entries = (piece.times.len() - piece.cursor).min(rows_max) as u64;
+            let seq: Vec<u64> = (*next_seq..*next_seq + entries).collect();
+            *next_seq += entries;
+            piece.take(&seq, &mut parts);
+        }
+        _ => interleave(inputs, &active, next_seq, rows_max, &mut parts),
+    }
+    inputs.iter_mut().for_each(|input| input.finish(log));
+    Some(parts)
+}
+
+/// Takes entries by event time until one of the inputs has no further one at hand.
+fn interleave(
+    inputs: &mut [TaskInput],
+    active: &[usize],
+    next_seq: &mut u64,
+    rows_max: usize,
+    parts: &mut Vec<RoundPart>,
+) {
+    let mut seqs: Vec<Vec<u64>> = vec![Vec::new(); active.len()];
+    let mut fronts: Vec<&mut Piece> = inputs
+        .iter_mut()
+        .enumerate()
+        .filter(|(i, _)| active.contains(i))
+        .filter_map(|(_, input)| input.pieces.front_mut())
+        .collect();
+    let mut heads: Vec<Option<i64>> = fronts.iter().map(|piece| piece.head(0)).collect();
+    for _ in 0..rows_max {
+        let Some(next) = (0..fronts.len()).min_by_key(|i| heads[*i].unwrap_or(i64::MAX)) else { break };
+        seqs[next].push(*next_seq);
+        *next_seq += 1;
+        heads[next] = fronts[next].head(seqs[next].len());
+        if heads[next].is_none() {
+            break;
+        }
+    }
+    for (piece, seq) in fronts.iter_mut().zip(seqs) {
+        piece.take(&seq, parts);
+    }
+}

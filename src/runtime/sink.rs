@@ -1,0 +1,235 @@
+//! Writing: change batches to records of the sink topic, or to a repartition topic.
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::Int64Type;
+
+use super::source::event_time;
+use super::task::Output;
+use crate::broker::OutRecord;
+use crate::broker::murmur2::partition_for;
+use crate::change::{ChangeBatch, Op, Slots};
+use crate::error::{RecordError, Result};
+use crate::format::{self, Encoder, Side, internal, window_key};
+use crate::plan::topology::SinkSpec;
+use crate::types::date_pattern::DatePattern;
+use crate::types::{Column, FormatSpec, KeyWindow, LogicalSchema, Namespace, Value};
+
+/// Rows that a repartition record holds at most, so that it stays far below the broker's message limit.
+const REPARTITION_ROWS_MAX: usize = 4096;
+/// Bytes that a repartition record holds at most.
+const REPARTITION_BYTES_MAX: usize = 700_000;
+
+/// Encodes keys and finds partitions.
+struct KeyWriter {
+    encoder: Box<dyn Encoder>,
+    window: Option<KeyWindow>,
+    key_len: usize,
+    keys: Slots,
+}
+
+impl KeyWriter {
+    fn new(format: &FormatSpec, window: Option<KeyWindow>, schema: &LogicalSchema) -> Result<Self> {
+        let encoder = format::encoder(format, Side::Key, schema.key())?;
+        Ok(Self { encoder, window, key_len: schema.key_len(), keys: Slots::default() })
+    }
+
+    /// The key bytes of every row; a row without key (all key columns NULL) gets a null key.
+    fn encode(&mut self, batch: &ChangeBatch) -> Result<Vec<RecordError>> {
+        self.keys.clear();
+        let columns = &batch.data.columns()[..self.key_len];
+        let null = null_keys(columns, batch.len());
+        let errors = self.encoder.encode(columns, batch.len(), null.as_ref(), &mut self.keys)?;
+        if let Some(window) = &self.window {
+            let starts = batch.data.column(self.key_len).as_primitive::<Int64Type>();
+            let ends = batch.data.column(self.key_len + 1).as_primitive::<Int64Type>();
+            let mut windowed = Slots::default();
+            window_key::append(self.keys.view(0..batch.len()), window.kind, starts, ends, &mut windowed);
+            self.keys = windowed;
+        }
+        Ok(errors)
+    }
+}
+
+fn null_keys(columns: &[ArrayRef], rows: usize) -> Option<BooleanBuffer> {
+    if columns.is_empty() || columns.iter().any(|column| column.null_count() == 0) {
+        return None;
+    }
+    Some((0..rows).map(|i| columns.iter().all(|column| column.is_null(i))).collect())
+}
+
+/// Writes results to a topic.
+pub struct SinkWriter {
+    topic: String,
+    partitions: i32,
+    key: KeyWriter,
+    value: Box<dyn Encoder>,
+    value_columns: Vec<usize>,
+    timestamp: Option<(usize, Option<DatePattern>)>,
+    values: Slots,
+}
+
+impl SinkWriter {
+    /// A writer of rows with `schema` to a topic with that many partitions.
+    pub fn new(spec: &SinkSpec, schema: &LogicalSchema, partitions: i32) -> Result<Self> {
+        let columns = schema.batch_columns();
+        let offset = schema.identity_len();
+        let value: Vec<(usize, Column)> = schema
+            .value()
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| column.namespace == Namespace::Value)
+            .map(|(i, column)| (i + offset, column.clone()))
+            .collect();
+        let timestamp = match &spec.timestamp {
+            None => None,
+            Some(t) => {
+                let at = columns.iter().position(|column| column.name == t.column);
+                let at = at.ok_or_else(|| crate::error::Error::internal(format!("no column {}", t.column)))?;
+                Some((at, t.format.as_deref().map(DatePattern::new).transpose()?))
+            }
+        };
+        let declared: Vec<Column> = value.iter().map(|(_, column)| column.clone()).collect();
+        Ok(Self {
+            topic: spec.topic.clone(),
+            partitions,
+            key: KeyWriter::new(&spec.key_format, spec.window, schema)?,
+            value: format::encoder(&spec.value_format, Side::Value, &declared)?,
+            value_columns: value.into_iter().map(|(i, _)| i).collect(),
+            timestamp,
+            values: Slots::default(),
+        })
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Writes the rows (before images are left out, deletions are tombstones); `task_partition` takes rows without key.
+    /// Returns how many were written, and rows that could not be.
+    pub fn write(
+        &mut self,
+        batch: &ChangeBatch,
+        task_partition: i32,
+        out: &mut dyn Output,
+    ) -> Result<(u64, Vec<(u64, RecordError)>)> {
+        let filtered;
+        let batch = match &batch.ops {
+            Some(ops) if ops.contains(&Op::UpdateBefore) => {
+                let keep: Vec<bool> = ops.iter().map(|op| *op != Op::UpdateBefore).collect();
+                filtered = batch.filter(&BooleanArray::from(keep))?;
+                &filtered
+            }
+            _ => batch,
+        };
+        let rows = batch.len();
+        let null = tombstones(batch);
+        let mut errors = self.key.encode(batch)?;
+        let columns: Vec<ArrayRef> = self.value_columns.iter().map(|i| batch.data.column(*i).clone()).collect();
+        self.values.clear();
+        errors.extend(self.value.encode(&columns, rows, null.as_ref(), &mut self.values)?);
+        errors.sort_by_key(|error| error.row);
+        let mut skip = errors.iter().map(|error| error.row).peekable();
+        let mut written = 0;
+        let mut untimed = Vec::new();
+        for i in 0..rows {
+            if skip.next_if(|row| *row == i).is_some() {
+                while skip.next_if(|row| *row == i).is_some() {}
+                continue;
+            }
+            let timestamp = match self.event_time(batch, i, null.as_ref()) {
+                Ok(timestamp) => timestamp,
+                Err(reason) => {
+                    untimed.push(RecordError { row: i, place: "timestamp".to_owned(), reason });
+                    continue;
+                }
+            };
+            let key = self.key.keys.get(i);
+            let partition = key.map_or(task_partition % self.partitions, |key| partition_for(key, self.partitions));
+            let value = self.values.get(i);
+            out.send(OutRecord { topic: &self.topic, partition, key, value, timestamp, headers: &[] })?;
+            written += 1;
+        }
+        errors.extend(untimed);
+        Ok((written, errors.into_iter().map(|error| (batch.seq[error.row], error)).collect()))
+    }
+
+    /// > KSQL: a tombstone has no row to take the time from and keeps the change's own.
+    fn event_time(&self, batch: &ChangeBatch, row: usize, null: Option<&BooleanBuffer>) -> Result<i64, String> {
+        match &self.timestamp {
+            Some((at, pattern)) if !null.is_some_and(|null| null.value(row)) => {
+                event_time(&Value::from_array(batch.data.column(*at), row), pattern.as_ref())
+            }
+            _ => Ok(batch.rowtime[row]),
+        }
+    }
+}
+
+fn tombstones(batch: &ChangeBatch) -> Option<BooleanBuffer> {
+    match (&batch.ops, &batch.null_values) {
+        (None, null) => null.clone(),
+        (Some(ops), null) => {
+            let any = null.is_some() || ops.contains(&Op::Delete);
+            any.then(|| {
+                (0..ops.len())
+                    .map(|i| ops[i] == Op::Delete || null.as_ref().is_some_and(|null| null.value(i)))
+                    .collect()
+            })
+        }
+    }
+}
+
+/// Writes rows to a repartition topic: many rows a record, each in the partition of its key.
+pub struct RepartitionWriter {
+    topic: String,
+    partitions: i32,
+    key: KeyWriter,
+    by_partition: Vec<Vec<u32>>,
+}
+
+impl RepartitionWriter {
+    /// A writer of rows with `schema`. Keys are placed as `key_format` would place them, so that the topic is
+    /// co-partitioned with other topics of that key format.
+    pub fn new(topic: &str, partitions: i32, key_format: &FormatSpec, schema: &LogicalSchema) -> Result<Self> {
+        Ok(Self {
+            topic: topic.to_owned(),
+            partitions,
+            key: KeyWriter::new(key_format, None, schema)?,
+            by_partition: vec![Vec::new(); partitions as usize],
+        })
+    }
+
+    /// Writes all rows. `now_ms` stamps the records: retention of the internal topic goes by the wall clock.
+    pub fn write(&mut self, batch: &ChangeBatch, task_partition: i32, now_ms: i64, out: &mut dyn Output) -> Result<()> {
+        self.key.encode(batch)?;
+        self.by_partition.iter_mut().for_each(Vec::clear);
+        for i in 0..batch.len() {
+            let partition = match self.key.keys.get(i) {
+                Some(key) => partition_for(key, self.partitions),
+                None => task_partition % self.partitions,
+            };
+            self.by_partition[partition as usize].push(i as u32);
+        }
+        for (partition, rows) in self.by_partition.iter().enumerate() {
+            for rows in rows.chunks(REPARTITION_ROWS_MAX) {
+                send_rows(&self.topic, partition as i32, &batch.take(rows)?, now_ms, out)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn send_rows(topic: &str, partition: i32, rows: &ChangeBatch, now_ms: i64, out: &mut dyn Output) -> Result<()> {
+    let bytes = internal::encode_batch(rows)?;
+    if bytes.len() > REPARTITION_BYTES_MAX && rows.len() > 1 {
+        let half = rows.len() / 2;
+        send_rows(topic, partition, &rows.slice(0, half), now_ms, out)?;
+        return send_rows(topic, partition, &rows.slice(half, rows.len() - half), now_ms, out);
+    }
+    let rows_of = rows.seq.first().copied().unwrap_or(0);
+    out.send_internal(
+        OutRecord { topic, partition, key: None, value: Some(&bytes), timestamp: now_ms, headers: &[] },
+        rows_of,
+    )
+}

@@ -1,0 +1,51 @@
+//! Parts of store keys and values: integers whose bytes order as the numbers do.
+//!
+//! Stores begin each key with a tag byte; what follows is made of these and of [`super::RowCodec`] rows, which are
+//! self-delimiting, so that a row followed by numbers orders by row, then by number.
+
+/// Appends a signed number; bytes order as numbers.
+pub fn put_i64(out: &mut Vec<u8>, value: i64) {
+    out.extend_from_slice(&ordered_i64(value));
+}
+
+/// The bytes of a signed number; they order as numbers.
+pub fn ordered_i64(value: i64) -> [u8; 8] {
+    ((value as u64) ^ (1 << 63)).to_be_bytes()
+}
+
+/// The signed number at the start of `bytes`; missing bytes count as zero.
+pub fn i64_at(bytes: &[u8]) -> i64 {
+    (u64_at(bytes) ^ (1 << 63)) as i64
+}
+
+/// Appends an unsigned number; bytes order as numbers.
+pub fn put_u64(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&value.to_be_bytes());
+}
+
+/// The unsigned number at the start of `bytes`; missing bytes count as zero.
+pub fn u64_at(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |chunk| u64::from_be_bytes(*chunk))
+}
+
+/// A key of parts, back to back.
+pub fn key(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+    key.push(tag);
+    parts.iter().for_each(|part| key.extend_from_slice(part));
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_order_as_bytes() {
+        let numbers = [i64::MIN, -5, -1, 0, 1, 7, i64::MAX];
+        let bytes = numbers.map(ordered_i64);
+        assert!(bytes.is_sorted());
+        assert_eq!(bytes.map(|b| i64_at(&b)), numbers);
+        assert_eq!(u64_at(&key(1, &[&7u64.to_be_bytes(), b"x"])[1..]), 7);
+    }
+}
