@@ -22,7 +22,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::{Metadata, MetadataTopic};
 
-use self::consumer::{ANSWER, KafkaConsumer, committed, watermarks};
+use self::consumer::{ANSWER, KafkaConsumer, committed, wait_a_little, watermarks};
 use self::error::{crate_failed, kind};
 use self::native::NativeConsumer;
 use self::producer::KafkaProducer;
@@ -175,7 +175,7 @@ impl Shared {
             if settled(found.topics().first().filter(|topic| topic.error().is_none())) {
                 return Ok(());
             }
-            std::thread::sleep(Duration::from_millis(50));
+            wait_a_little();
         }
         Err(Error::new(ErrorKind::Unavailable, format!("the cluster is slow to agree about topic {name}")))
     }

@@ -293,6 +293,29 @@ fn a_revoked_member_commits_before_its_next_poll_and_never_after(broker: &dyn Br
     assert_eq!(second.committed(&[at(p, 0)]).unwrap(), [offset(p, 0, 7, "late")]);
 }
 
+fn a_member_may_leave_instead_of_answering(broker: &dyn Broker, p: &str) {
+    create(broker, p, 2);
+    let topics = [p.to_owned()];
+    let mut first = member(broker, p, "first");
+    first.subscribe(&topics).unwrap();
+    share_out(&mut [&mut first]);
+    let mut second = member(broker, p, "second");
+    second.subscribe(&topics).unwrap();
+    for _ in 0..PATIENCE {
+        second.poll(1000, SHORT).unwrap();
+        if !first.poll(1000, SHORT).unwrap().revoked.is_empty() {
+            break;
+        }
+    }
+    drop(first);
+    assert_eq!(share_out(&mut [&mut second]), [[at(p, 0), at(p, 1)]]);
+    // The same between being given partitions and reading them.
+    drop(second);
+    let mut third = member(broker, p, "third");
+    third.subscribe(&topics).unwrap();
+    assert_eq!(share_out(&mut [&mut third]), [[at(p, 0), at(p, 1)]]);
+}
+
 fn a_transaction_shows_records_and_offsets_together(broker: &dyn Broker, p: &str) {
     let (a, b) = (format!("{p}.in"), format!("{p}.out"));
     create(broker, &a, 1);
@@ -539,6 +562,7 @@ macro_rules! whole_suite {
             an_unknown_topic_is_refused,
             a_group_shares_topics_by_range_and_again_when_one_leaves,
             a_revoked_member_commits_before_its_next_poll_and_never_after,
+            a_member_may_leave_instead_of_answering,
             a_transaction_shows_records_and_offsets_together,
             an_aborted_transaction_leaves_nothing,
             an_older_producer_is_fenced,
@@ -551,222 +575,9 @@ macro_rules! whole_suite {
     };
 }
 
-mod memory {
-    use super::*;
-
-    whole_suite!((MemoryBroker::new(), ()));
-
-    #[test]
-    fn faults_strike_where_they_are_told_to() {
-        let broker = MemoryBroker::new();
-        create(&broker, "t", 1);
-        let next = Arc::new(Mutex::new(None));
-        let planned = next.clone();
-        let faults = Arc::new(move |step: Step, client: &str| {
-            let mut planned = planned.lock().unwrap();
-            let strikes = client == "w" && planned.is_some_and(|(at, _)| at == step);
-            strikes.then(|| planned.take().unwrap().1)
-        });
-        let faulty = broker.with_faults(faults);
-        let plan = |step, fault| *next.lock().unwrap() = Some((step, fault));
-        let count = || broker.offsets(&at("t", 0)).unwrap().1;
-
-        let mut producer = transactional(&faulty, "w");
-        plan(Step::AfterCommit, Fault::Unavailable);
-        producer.begin().unwrap();
-        send(&mut *producer, "t", 0, "k", "v");
-        assert_eq!(producer.commit(&[], None).unwrap_err().kind(), ErrorKind::Unavailable);
-        assert_eq!(count(), 1, "the commit happened, only its answer got lost");
-
-        plan(Step::BeforeCommit, Fault::Crash);
-        producer.begin().unwrap();
-        send(&mut *producer, "t", 0, "k", "v");
-        assert_eq!(producer.commit(&[], None).unwrap_err().kind(), ErrorKind::Unavailable);
-        assert_eq!(producer.begin().unwrap_err().kind(), ErrorKind::Unavailable, "dead is dead");
-        assert_eq!(count(), 1);
-
-        let mut producer = transactional(&faulty, "w");
-        plan(Step::Begin, Fault::Fenced);
-        assert_eq!(producer.begin().unwrap_err().kind(), ErrorKind::Fenced);
-        producer.begin().unwrap();
-        producer.commit(&[], None).unwrap();
-    }
-
-    #[test]
-    fn an_expelled_member_is_fenced_and_joins_again() {
-        let broker = MemoryBroker::new();
-        create(&broker, "t", 1);
-        let mut consumer = member(&broker, "g", "w");
-        consumer.subscribe(&["t".to_owned()]).unwrap();
-        share_out(&mut [&mut consumer]);
-        let proof = consumer.group_metadata();
-        broker.expel("g", "w");
-        let mut producer = transactional(&broker, "p");
-        producer.begin().unwrap();
-        let error = producer.commit(&[offset("t", 0, 1, "")], proof.as_ref()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Fenced);
-        assert_eq!(consumer.poll(10, SHORT).unwrap().revoked, [at("t", 0)]);
-        assert_eq!(share_out(&mut [&mut consumer]), [[at("t", 0)]]);
-    }
-
-    #[test]
-    fn a_poll_wakes_up_for_new_records() {
-        let broker = MemoryBroker::new();
-        create(&broker, "t", 1);
-        let mut consumer = reader(&broker, "t", 0);
-        let writer = broker.clone();
-        let thread = std::thread::spawn(move || write(&writer, "t", 0, &["x"]));
-        let poll = consumer.poll(10, Duration::from_secs(60)).unwrap();
-        assert_eq!(values(&records(&poll)), ["x"]);
-        thread.join().unwrap();
-    }
-}
-
-mod embedded {
-    use super::*;
-
-    fn open() -> (EmbeddedBroker, tempfile::TempDir) {
-        let dir = tempfile::tempdir().unwrap();
-        (EmbeddedBroker::open(dir.path(), EmbeddedOptions::default()).unwrap(), dir)
-    }
-
-    whole_suite!(open());
-
-    #[test]
-    fn everything_is_back_after_a_restart() {
-        // So little stays in memory that most is read from the disk.
-        let options = EmbeddedOptions { hot_bytes: 1_000, ..Default::default() };
-        let dir = tempfile::tempdir().unwrap();
-        let open = || EmbeddedBroker::open(dir.path(), options).unwrap();
-        let broker = open();
-        create(&broker, "t", 2);
-        create(&broker, "gone", 1);
-        write(&broker, "gone", 0, &["x"]);
-        let many: Vec<String> = (0..300).map(|i| i.to_string()).collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        write(&broker, "t", 1, &many);
-        let mut older = transactional(&broker, "w");
-        older.begin().unwrap();
-        send(&mut *older, "t", 0, "k", "v");
-        let mut consumer = member(&broker, "g", "w");
-        consumer.subscribe(&["t".to_owned()]).unwrap();
-        share_out(&mut [&mut consumer]);
-        older.commit(&[offset("t", 1, 12, "epoch 3")], consumer.group_metadata().as_ref()).unwrap();
-        broker.delete_topic("gone").unwrap();
-        drop((older, consumer, broker));
-
-        let broker = open();
-        assert_eq!(broker.topics().unwrap().len(), 1);
-        assert_eq!(broker.topic("t").unwrap().unwrap().partitions, 2);
-        assert_eq!(broker.offsets(&at("t", 1)).unwrap(), (0, 300));
-        assert_eq!(broker.committed("g", &[at("t", 1)]).unwrap(), [offset("t", 1, 12, "epoch 3")]);
-        let mut consumer = member(&broker, "g", "w");
-        consumer.subscribe(&["t".to_owned()]).unwrap();
-        let mut taken = take(&mut *consumer, 289);
-        taken.sort_by_key(|record| (record.partition, record.offset));
-        assert_eq!((taken[0].value.as_deref(), taken[1].value.as_deref()), (Some("v"), Some("12")));
-        assert_eq!(taken[288].value.as_deref(), Some("299"));
-        write(&broker, "t", 1, &["after"]);
-        assert_eq!(take(&mut *consumer, 1)[0].offset, 300);
-        create(&broker, "gone", 1);
-        assert_eq!(broker.offsets(&at("gone", 0)).unwrap(), (0, 0), "a name used again begins empty");
-    }
-
-    #[test]
-    fn a_data_directory_has_one_user() {
-        let (_broker, dir) = open();
-        let error = EmbeddedBroker::open(dir.path(), EmbeddedOptions::default()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Conflict);
-        assert!(error.message().contains("in use by another eddyline"), "{error}");
-        assert!(error.hints()[0].contains("--data-dir"));
-    }
-
-    #[test]
-    fn compaction_survives_a_restart() {
-        let dir = tempfile::tempdir().unwrap();
-        let open = || EmbeddedBroker::open(dir.path(), EmbeddedOptions::default()).unwrap();
-        let broker = open();
-        let config = vec![("cleanup.policy".to_owned(), "compact".to_owned())];
-        broker.create_topic(&TopicSpec { name: "t".into(), partitions: 1, replicas: None, config }).unwrap();
-        let mut producer = transactional(&broker, "w");
-        for i in 0..20 {
-            producer.begin().unwrap();
-            send(&mut *producer, "t", 0, &format!("k{}", i % 3), &i.to_string());
-            producer.commit(&[], None).unwrap();
-        }
-        broker.compact().unwrap();
-        drop((producer, broker));
-        let broker = open();
-        let taken = take_all(&mut *reader(&broker, "t", 0), &at("t", 0), 0);
-        assert_eq!(values(&taken), ["17", "18", "19"]);
-        assert_eq!(taken.iter().map(|record| record.offset).collect::<Vec<_>>(), [17, 18, 19]);
-        write(&broker, "t", 0, &["20"]);
-        assert_eq!(broker.offsets(&at("t", 0)).unwrap().1, 21);
-    }
-
-    /// Not a benchmark: it says in its output how fast it was and fails only when something is badly wrong.
-    #[test]
-    fn many_small_records_are_appended_quickly() {
-        let (broker, _dir) = open();
-        create(&broker, "t", 4);
-        let mut producer = transactional(&broker, "w");
-        let started = std::time::Instant::now();
-        for _ in 0..20 {
-            producer.begin().unwrap();
-            for i in 0..10_000 {
-                send(&mut *producer, "t", i % 4, "key-of-some-length", "a value of some forty bytes or even more");
-            }
-            producer.commit(&[], None).unwrap();
-        }
-        let rate = 200_000.0 / started.elapsed().as_secs_f64();
-        println!("{rate:.0} records a second");
-        assert!(rate > 20_000.0, "{rate:.0} records a second");
-    }
-}
-
-mod kafka {
-    use super::*;
-
-    whole_suite!((KafkaBroker::connect(&kafka_bootstrap(), &BTreeMap::new()).unwrap(), ()));
-
-    #[test]
-    fn settings_of_a_topic_reach_the_cluster() {
-        let broker = KafkaBroker::connect(&kafka_bootstrap(), &BTreeMap::new()).unwrap();
-        let config = vec![("cleanup.policy".to_owned(), "no such policy".to_owned())];
-        let error = broker.create_topic(&TopicSpec { name: unique("t"), partitions: 1, replicas: Some(1), config });
-        assert_eq!(error.unwrap_err().kind(), ErrorKind::Semantic);
-    }
-
-    #[test]
-    fn properties_pass_through_and_wrong_ones_are_named() {
-        let good = BTreeMap::from([("fetch.min.bytes".to_owned(), "2".to_owned())]);
-        KafkaBroker::connect(&kafka_bootstrap(), &good).unwrap();
-        let bad = BTreeMap::from([("no.such.property".to_owned(), "x".to_owned())]);
-        let error = KafkaBroker::connect(&kafka_bootstrap(), &bad).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Semantic);
-        assert!(error.message().contains("no.such.property"), "{error}");
-    }
-
-    /// The Java producer's timestamps may be 0; librdkafka reads that as "now".
-    #[test]
-    fn the_epoch_itself_becomes_the_first_millisecond() {
-        let broker = KafkaBroker::connect(&kafka_bootstrap(), &BTreeMap::new()).unwrap();
-        let topic = unique("t");
-        create(&broker, &topic, 1);
-        let mut producer = broker.producer(&ProducerOptions::default()).unwrap();
-        let record = OutRecord { topic: &topic, partition: 0, key: None, value: None, timestamp: 0, headers: &[] };
-        producer.send(record).unwrap();
-        producer.flush(Duration::from_secs(30)).unwrap();
-        let mut consumer = reader(&broker, &topic, 0);
-        for _ in 0..PATIENCE {
-            if let Some(set) = consumer.poll(10, SHORT).unwrap().sets.first() {
-                assert_eq!(set.timestamps, [1]);
-                return;
-            }
-        }
-        panic!("no record came");
-    }
-}
+mod embedded;
+mod kafka;
+mod memory;
 
 #[test]
 fn a_cluster_that_does_not_answer_is_named() {

@@ -17,6 +17,7 @@ use super::native::{Failure, NativeConsumer, Rebalance, Received};
 use crate::broker::{CommittedOffset, Consumer, ConsumerOptions, GroupMetadata, Poll, Start, TopicPartition};
 use crate::change::RecordSet;
 use crate::error::{Error, Result};
+use crate::time::SystemClock;
 
 /// How long the broker may take for an answer.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
@@ -221,6 +222,11 @@ impl Sets {
     }
 }
 
+/// Lets a cluster come to an agreement.
+pub(super) fn wait_a_little() {
+    SystemClock::shared().sleep(SLICE);
+}
+
 /// A list of partitions with offsets and metadata.
 pub(super) fn offset_list<'a>(
     partitions: impl Iterator<Item = (&'a TopicPartition, i64, Option<&'a str>)>,
@@ -253,7 +259,7 @@ pub(super) fn watermarks(native: &NativeConsumer, partition: &TopicPartition) ->
                     ) =>
             {
                 tries += 1;
-                std::thread::sleep(SLICE);
+                wait_a_little();
             }
             Err(error) => return Err(crate_failed(&format!("reading the offsets of {partition}"), &error)),
         }
@@ -356,7 +362,7 @@ impl Consumer for KafkaConsumer {
                 // A partition that was assigned this moment is not being read yet.
                 Err(failure) if failure.code == RDKafkaErrorCode::State && tries < 40 => {
                     tries += 1;
-                    std::thread::sleep(SLICE);
+                    wait_a_little();
                 }
                 result => return result.map_err(|failure| failed(&format!("seeking in {partition}"), &failure)),
             }

@@ -380,8 +380,12 @@ impl NativeConsumer {
     /// Leaves the group and stops.
     pub(super) fn close(&self) {
         self.context().closing.store(true, Ordering::Release);
-        // SAFETY: the client is alive; closing twice is an error code, not more.
-        unsafe { sys::rd_kafka_consumer_close(self.native()) };
+        // SAFETY: the client is alive; closing twice is an error code, not more. A rebalance that has not been answered
+        // yet is answered first, as closing would wait for that forever.
+        unsafe {
+            sys::rd_kafka_assign(self.native(), ptr::null());
+            sys::rd_kafka_consumer_close(self.native());
+        }
     }
 }
 

@@ -17,8 +17,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Callbacks are served after so many records.
 const POLL_EVERY: u32 = 1024;
-/// How often a call that may be repeated is repeated, waiting twice as long each time.
-const TRIES: u32 = 5;
+/// How long one call may take, and how often it is taken up again: a commit gives up after less than a minute.
+const STEP: Duration = Duration::from_secs(10);
+const TRIES: u32 = 3;
 
 pub(super) struct KafkaProducer {
     shared: Arc<Shared>,
@@ -48,7 +49,7 @@ impl KafkaProducer {
         let transactional = options.transactional_id.is_some();
         let producer = Self { shared, native, transactional, open: false, sent: 0 };
         if transactional {
-            producer.repeat("taking over the transactional id", || producer.native.init_transactions(ANSWER))?;
+            producer.repeat("taking over the transactional id", || producer.native.init_transactions(STEP))?;
         }
         Ok(producer)
     }
@@ -59,10 +60,7 @@ impl KafkaProducer {
         loop {
             match call() {
                 Ok(()) => return Ok(()),
-                // A call that used up its time has been repeated by librdkafka all along.
-                Err(failure)
-                    if failure.retriable && failure.code != RDKafkaErrorCode::OperationTimedOut && tries < TRIES =>
-                {
+                Err(failure) if failure.retriable && tries < TRIES => {
                     tracing::debug!("{doing}: {}, trying again", failure.text);
                     self.native.poll(Duration::from_millis(50) * 2_u32.pow(tries));
                     tries += 1;
@@ -149,9 +147,9 @@ impl Producer for KafkaProducer {
             return Err(Error::internal("there is no transaction to commit"));
         }
         if let Some(member) = member {
-            self.repeat("adding offsets to the transaction", || self.native.send_offsets(&list, member, ANSWER))?;
+            self.repeat("adding offsets to the transaction", || self.native.send_offsets(&list, member, STEP))?;
         }
-        self.repeat("committing the transaction", || self.native.commit(ANSWER))?;
+        self.repeat("committing the transaction", || self.native.commit(STEP))?;
         self.open = false;
         match self.native.context().take_undelivered() {
             // librdkafka refuses to commit after a failed delivery, so this does not happen; if it did, it must show.
@@ -164,7 +162,7 @@ impl Producer for KafkaProducer {
         if !std::mem::take(&mut self.open) {
             return Ok(());
         }
-        let result = self.repeat("aborting the transaction", || self.native.abort(ANSWER));
+        let result = self.repeat("aborting the transaction", || self.native.abort(STEP));
         self.native.context().take_undelivered();
         result
     }
