@@ -22,7 +22,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::{Metadata, MetadataTopic};
 
-use self::consumer::{ANSWER, KafkaConsumer, committed};
+use self::consumer::{ANSWER, KafkaConsumer, committed, watermarks};
 use self::error::{crate_failed, kind};
 use self::native::NativeConsumer;
 use self::producer::KafkaProducer;
@@ -156,6 +156,8 @@ impl Shared {
             .set("allow.auto.create.topics", "false")
             // A member that was killed is missed after this.
             .set("session.timeout.ms", "10000")
+            // Members hear of a rebalance by the answer to a heartbeat.
+            .set("heartbeat.interval.ms", "1000")
             // An end of a partition is told after a fetch that brought nothing.
             .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "5")
@@ -290,7 +292,6 @@ impl Broker for KafkaBroker {
     }
 
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
-        let found = self.shared.probe.client().fetch_watermarks(&partition.topic, partition.partition, ANSWER);
-        found.map_err(|error| self.shared.unreachable(&format!("reading the offsets of {partition}"), &error))
+        watermarks(&self.shared.probe, partition)
     }
 }

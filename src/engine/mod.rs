@@ -2,6 +2,7 @@
 //!
 //! [`Session`] is what the terminal and servers see; [`Engine`] stands behind it.
 
+pub mod adhoc;
 pub mod backend;
 pub mod command_log;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod pull;
 pub mod push;
 pub mod session;
 pub mod show;
+pub mod snapshot;
 pub mod test_runner;
 
 pub use config::EngineConfig;

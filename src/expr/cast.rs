@@ -161,6 +161,9 @@ fn decimals(
 pub fn fit_decimal(value: Decimal, precision: u8, scale: u8) -> Result<i128, String> {
     let overflow = || format!("numeric field overflow: {value} does not fit DECIMAL({precision}, {scale})");
     let limit = 10i128.checked_pow(u32::from(precision.min(38))).ok_or_else(overflow)?;
+    if value.scale > scale.saturating_add(38) {
+        return Ok(0);
+    }
     let rounded = value.rounded(scale).ok_or_else(overflow)?;
     if rounded.unscaled.abs() < limit { Ok(rounded.unscaled) } else { Err(overflow()) }
 }

@@ -1,6 +1,7 @@
 //! [`compile`]: a syntax tree over a [`Scope`] of columns becomes a [`CompiledExpr`] that is evaluated batch by batch.
 //!
-//! > KSQL: a row where any part of an expression fails has no result, even if the part is wrapped in COALESCE.
+//! > KSQL: a row where any part of an expression fails has no result; only elements of collections, and arguments of
+//! > COALESCE and IFNULL, fail alone.
 
 use std::fmt;
 
@@ -8,6 +9,7 @@ use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
 
 use super::bind::{Binder, assign};
 use super::eval::{Failures, Rows, holding};
+use super::functions::FunctionEnv;
 use super::node::Node;
 use crate::error::{Error, RecordError, Result};
 use crate::sql::ast::{Expr, ExprKind};
@@ -45,7 +47,13 @@ impl fmt::Debug for CompiledExpr {
 
 /// Types and compiles an expression without aggregate and table functions.
 pub fn compile(expr: &Expr, scope: &Scope) -> Result<CompiledExpr> {
-    let node = Binder::new(scope).bind(expr)?;
+    let node = Binder::new(scope, None).bind(expr)?;
+    Ok(CompiledExpr { node, text: expr.to_string() })
+}
+
+/// [`compile`] with a clock and randomness of the caller's for the functions that need them.
+pub fn compile_in(expr: &Expr, scope: &Scope, env: &FunctionEnv) -> Result<CompiledExpr> {
+    let node = Binder::new(scope, Some(env)).bind(expr)?;
     Ok(CompiledExpr { node, text: expr.to_string() })
 }
 
@@ -62,7 +70,7 @@ pub fn compile_predicate(expr: &Expr, scope: &Scope) -> Result<CompiledExpr> {
 
 /// [`compile`] as a value for a column of type `target`: numbers widen, and literals convert leniently.
 pub fn compile_as(expr: &Expr, scope: &Scope, target: &SqlType) -> Result<CompiledExpr> {
-    let node = Binder::new(scope).bind(expr)?;
+    let node = Binder::new(scope, None).bind(expr)?;
     let node = assign(node, target).map_err(|error| error.at(expr.span))?;
     Ok(CompiledExpr { node, text: expr.to_string() })
 }
@@ -72,7 +80,7 @@ pub fn compile_table(expr: &Expr, scope: &Scope) -> Result<CompiledExpr> {
     let ExprKind::Call { name, args, .. } = &expr.kind else {
         return Err(Error::semantic("a call of a table function is expected").at(expr.span));
     };
-    let node = Binder::new(scope).table_call(name, args, expr.span)?;
+    let node = Binder::new(scope, None).table_call(name, args, expr.span)?;
     Ok(CompiledExpr { node, text: expr.to_string() })
 }
 

@@ -80,10 +80,7 @@ impl KafkaConsumer {
     }
 
     fn resolve(&self, partition: &TopicPartition, start: Start) -> Result<i64> {
-        let ends = || {
-            let found = self.native.client().fetch_watermarks(&partition.topic, partition.partition, ANSWER);
-            found.map_err(|error| crate_failed(&format!("reading the offsets of {partition}"), &error))
-        };
+        let ends = || watermarks(&self.native, partition);
         match start {
             Start::Offset(offset) => Ok(offset),
             Start::Earliest => ends().map(|(first, _)| first),
@@ -239,6 +236,28 @@ pub(super) fn offset_list<'a>(
         }
     }
     Ok(list)
+}
+
+/// First offset of a partition and one past the last one that may be read.
+pub(super) fn watermarks(native: &NativeConsumer, partition: &TopicPartition) -> Result<(i64, i64)> {
+    let mut tries = 0;
+    loop {
+        match native.client().fetch_watermarks(&partition.topic, partition.partition, ANSWER) {
+            Ok(found) => return Ok(found),
+            // A topic that was made this moment: its leader does not know yet.
+            Err(error)
+                if tries < 40
+                    && matches!(
+                        error.rdkafka_error_code(),
+                        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
+                    ) =>
+            {
+                tries += 1;
+                std::thread::sleep(SLICE);
+            }
+            Err(error) => return Err(crate_failed(&format!("reading the offsets of {partition}"), &error)),
+        }
+    }
 }
 
 /// Committed offsets of the consumer's group.

@@ -181,10 +181,16 @@ impl Producer for KafkaProducer {
 
 impl Drop for KafkaProducer {
     fn drop(&mut self) {
-        // Records outside a transaction were to be written at once; an open transaction is given up.
-        if !self.transactional
-            && let Err(error) = self.flush(Duration::from_secs(5))
-        {
+        let farewell = Duration::from_secs(5);
+        if self.transactional {
+            // Left open, it would hold up readers until the coordinator loses patience with it.
+            if self.open
+                && let Err(failure) = self.native.abort(farewell)
+            {
+                tracing::debug!("aborting the last transaction: {}", failure.text);
+            }
+        } else if let Err(error) = self.flush(farewell) {
+            // Records outside a transaction were to be written at once.
             tracing::warn!(%error, "a producer ended with records that were not written");
         }
     }

@@ -247,9 +247,15 @@ impl Node {
                 let cast = cast_array(cells.array(), expr.sql_type()?, self.sql_type()?, failures)?;
                 Ok(Cells::wrap(cast, cells.same()))
             }
-            Kind::Call { eval, args } => {
-                let args =
-                    args.iter().map(|arg| arg.cells(rows, failures)?.expand(rows.len)).collect::<Result<Vec<_>>>()?;
+            Kind::Call { eval, args, contain } => {
+                let arg = |arg: &Node| {
+                    if *contain {
+                        nested::element(arg, rows, failures)
+                    } else {
+                        arg.cells(rows, failures)?.expand(rows.len)
+                    }
+                };
+                let args = args.iter().map(arg).collect::<Result<Vec<_>>>()?;
                 let mut errors = Vec::new();
                 let result = eval.evaluate(&args, rows.len, &mut errors)?;
                 errors.into_iter().for_each(|error| failures.add(error.row, error.reason));

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::change::ChangeBatch;
-use crate::expr::{CompiledExpr, Scope, compile};
+use crate::expr::from_text::compile_text;
+use crate::expr::{CompiledExpr, Scope};
 use crate::operator::{Input, Operator, OperatorContext, RowError};
 use crate::state::{MemoryBase, StateStore};
 use crate::time::NO_TIME;
@@ -132,6 +133,5 @@ fn schema(windowed: bool, values: &[&str]) -> LogicalSchema {
 
 /// A compiled expression over batches of `schema`.
 pub(super) fn expr(text: &str, schema: &LogicalSchema) -> CompiledExpr {
-    let parsed = crate::sql::parse_expr(text).expect("expression");
-    compile(&parsed, &Scope::of(&schema.batch_columns())).expect("types")
+    compile_text(text, &Scope::of(&schema.batch_columns())).expect("expression")
 }

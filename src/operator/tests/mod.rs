@@ -2,6 +2,7 @@
 
 mod aggregation;
 mod bench;
+mod functions;
 mod joins;
 mod sessions;
 mod splits;

@@ -120,7 +120,7 @@ fn observe(mut bench: Bench, script: &Script, ports: &[ChangeBatch], cut: bool) 
     format!("{seen}late {}\n{:?}", bench.late, bench.errors)
 }
 
-fn check(script: &Script, ports: &[ChangeBatch], make: impl Fn() -> Bench) {
+pub(super) fn check(script: &Script, ports: &[ChangeBatch], make: impl Fn() -> Bench) {
     let (whole, split) = (observe(make(), script, ports, false), observe(make(), script, ports, true));
     pretty_assert(&whole, &split, script);
 }
@@ -137,8 +137,8 @@ proptest! {
     fn stateless_operators(script in script()) {
         let two = keyed(&["V", "W"]);
         for port in [stream(&script, 0, &two), table(&script, 0, &two)] {
-            check(&script, &[port.clone()], stateless::project);
-            check(&script, &[port.clone()], stateless::group_by);
+            check(&script, std::slice::from_ref(&port), stateless::project);
+            check(&script, std::slice::from_ref(&port), stateless::group_by);
             // A limit has no store: it does not survive a restart, nor has to.
             let cuts = script.cuts.iter().map(|(at, action)| (*at, *action.min(&1))).collect();
             let script = Script { cuts, ..script.clone() };
@@ -165,14 +165,14 @@ proptest! {
     fn aggregations(script in script(), grace_ms in 0..20i64) {
         let schema = keyed(&["V"]);
         let rows = stream(&script, 0, &schema);
-        check(&script, &[rows.clone()], || aggregation::bench(None, false));
+        check(&script, std::slice::from_ref(&rows), || aggregation::bench(None, false));
         check(&script, &[table(&script, 0, &schema)], || aggregation::bench(None, false));
         for emit_final in [false, true] {
             for advance_ms in [10, 4] {
                 let window = aggregation::window(10, advance_ms, grace_ms);
-                check(&script, &[rows.clone()], || aggregation::bench(Some(window), emit_final));
+                check(&script, std::slice::from_ref(&rows), || aggregation::bench(Some(window), emit_final));
             }
-            check(&script, &[rows.clone()], || sessions::bench(5, grace_ms, emit_final));
+            check(&script, std::slice::from_ref(&rows), || sessions::bench(5, grace_ms, emit_final));
         }
     }
 

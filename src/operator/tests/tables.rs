@@ -42,7 +42,7 @@ fn materialised_rows_are_found_by_key_and_expire() {
     let key = Value::to_array(&SqlType::String, &[Value::String("a".into()), Value::String("b".into())]);
     let found = lookup(&bench.stores[0], &codec, &[key]).expect("rows");
     assert_rows(&found.to_pretty(), "| 2 | 'a', 0, 10, 2\n | 15 | 'a', 10, 20, 4");
-    bench.idle(105);
+    bench.idle(110);
     bench.commit();
     let found = scan(&bench.stores[0], &codec, 10).expect("rows");
     assert_rows(&found.to_pretty(), "| 15 | 'a', 10, 20, 4");

@@ -14,7 +14,7 @@ use super::keywords::{is_leading, is_reserved};
 use super::token::{Open, Token, TokenKind};
 use crate::error::{Error, Result, Span, did_you_mean};
 
-/// How deep brackets, calls and types may be nested.
+/// How deep brackets, calls and types may be nested: about 1 MB of stack in a debug build.
 const MAX_NESTING: usize = 100;
 
 /// How high the tree of an expression may grow, chains of operators included.
