@@ -123,7 +123,22 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     ("SELECT * FROM orders o JOIN users u ON o.user_id = 1 EMIT CHANGES;", "uses no source", "1"),
     ("SELECT * FROM orders o JOIN users u ON o.user_id = o.id EMIT CHANGES;", "both sides", "o.user_id = o.id"),
-    ("SELECT * FROM orders a JOIN orders b WITHIN 1 HOUR ON a.id = b.id EMIT CHANGES;", "with itself", "orders"),
+    ("SELECT * FROM orders JOIN orders WITHIN 1 HOUR ON id = id EMIT CHANGES;", "go by the name ORDERS", "orders"),
+    (
+        "SELECT * FROM orders o JOIN users u ON o.user_id = u.id AND o.at = u.name EMIT CHANGES;",
+        "a join on several equalities",
+        "o.at = u.name",
+    ),
+    (
+        "SELECT * FROM orders o LEFT JOIN users u ON o.user_id = u.id AND o.amount > 1 EMIT CHANGES;",
+        "the side whose rows survive without a match",
+        "o.amount > 1",
+    ),
+    (
+        "SELECT * FROM orders o JOIN users u ON o.user_id = u.id AND o.at > u.name EMIT CHANGES;",
+        "a condition on both sides besides the equality",
+        "o.at > u.name",
+    ),
     (
         "SELECT * FROM users u JOIN orders o ON u.id = o.user_id EMIT CHANGES;",
         "joining the table U to the stream O",

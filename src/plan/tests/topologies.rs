@@ -172,6 +172,33 @@ result: STREAM (O_ID INTEGER KEY, PAYMENT INTEGER, STATUS STRING)
 }
 
 #[test]
+fn a_stream_may_be_joined_with_a_part_of_itself() {
+    check(
+        "CREATE STREAM e AS SELECT p.id, p.status, d.status AS done FROM payments p LEFT JOIN payments d WITHIN (0 SECONDS, 5 MINUTES) GRACE PERIOD 0 SECONDS ON p.id = d.id AND d.status = 'done';",
+        "
+sub-topology 0
+  Source: STREAM PAYMENTS, topic payments (key KAFKA, value JSON)
+      -> STREAM (ID INTEGER KEY, STATUS STRING)
+  Project <- Source: ROWKEY = ID, P_STATUS = STATUS
+      -> STREAM (ROWKEY INTEGER KEY, P_STATUS STRING)
+  Source2: STREAM PAYMENTS, topic payments (key KAFKA, value JSON)
+      -> STREAM (ID INTEGER KEY, STATUS STRING)
+  Filter <- Source2: STATUS = 'done'
+  Project2 <- Filter: ROWKEY = ID, D_STATUS = STATUS
+      -> STREAM (ROWKEY INTEGER KEY, D_STATUS STRING)
+  Join (StreamStreamJoin) <- Project, Project2: left within 0ms before and 5m after, grace 0ms
+      store Join-left: changelog Join-left-changelog, kept 5m
+      store Join-right: changelog Join-right-changelog, kept 5m
+      -> STREAM (ROWKEY INTEGER KEY, P_STATUS STRING, D_STATUS STRING)
+  Project3 <- Join: P_ID = ROWKEY, P_STATUS, DONE = D_STATUS
+      -> STREAM (P_ID INTEGER KEY, P_STATUS STRING, DONE STRING)
+  Sink <- Project3: topic E (key KAFKA, value JSON)
+result: STREAM (P_ID INTEGER KEY, P_STATUS STRING, DONE STRING)
+",
+    );
+}
+
+#[test]
 fn two_tables_have_a_key_of_their_own() {
     check(
         "CREATE TABLE e AS SELECT * FROM users u FULL OUTER JOIN tiers t ON u.id = t.id;",
