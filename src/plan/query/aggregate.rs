@@ -47,6 +47,9 @@ pub(super) fn analyse(
 ) -> Result<Option<Aggregation>> {
     let call = items.iter().find_map(|item| find_call(&item.expr, FunctionKind::Aggregate));
     let call_in_having = query.having.as_ref().and_then(|having| find_call(having, FunctionKind::Aggregate));
+    for expr in &query.group_by {
+        check_scalar(expr, "GROUP BY")?;
+    }
     if query.group_by.is_empty() && call.is_none() {
         return no_aggregation(query, call_in_having);
     }
@@ -120,7 +123,6 @@ fn groups(query: &Query, sources: &Sources, binder: &Binder<'_>, names: &mut Nam
     }
     let mut groups: Vec<Group> = Vec::new();
     for expr in &query.group_by {
-        check_scalar(expr, "GROUP BY")?;
         let bound = binder.bind(expr, "GROUP BY")?;
         if query.window.is_some()
             && let Some(bound) = walk::columns(&bound).into_iter().find(|name| is_window_bound(&name.text))

@@ -1,4 +1,4 @@
-//! `JOIN … ON`: conditions analysed, and the left-deep tree of joins built.
+//! The left-deep tree of joins, built over the conditions that [`super::condition`] analysed.
 //!
 //! **Invariant:** below a join every column carries its unique name of the query, and the key column one name that no
 //! source column has; so the join's output is key, left values, right values without clashes.
@@ -8,129 +8,18 @@ use std::collections::BTreeSet;
 use crate::error::{Error, Result};
 use crate::plan::formats::{internal_key_format, same_key_bytes};
 use crate::plan::topology::{JoinSpec, NamedExpr, OperatorSpec, StreamStreamJoinSpec};
-use crate::plan::{Environment, source::check_key_type, walk};
-use crate::sql::ast::{BinaryOp, Expr, ExprKind, Join, JoinKind, Query, Relation};
+use crate::plan::{Environment, walk};
+use crate::sql::ast::{Expr, Join, JoinKind};
 use crate::time::WindowKind;
-use crate::types::{Column, FormatSpec, KeyWindow, LogicalSchema, SourceKind, SqlType};
+use crate::types::{Column, FormatSpec, KeyWindow, LogicalSchema, SourceKind};
 
-use super::bind::{Binder, check_scalar, type_of};
+use super::condition::BoundJoin;
 use super::flow::{self, Durability, Flow};
 use super::graph::Graph;
 use super::sources::Sources;
 
 /// > KSQL: the grace of a stream–stream join without GRACE PERIOD.
 const DEFAULT_GRACE_MS: i64 = 24 * 3_600_000;
-
-/// One join with its condition bound: `left` speaks of the sources before, `right` of the joined one.
-#[derive(Debug)]
-pub(super) struct BoundJoin<'q> {
-    pub(super) ast: &'q Join,
-    pub(super) left: Expr,
-    pub(super) right: Expr,
-    key_type: SqlType,
-    /// Columns that may name the result's key; none when the key is the join's own.
-    pub(super) viable: Vec<String>,
-}
-
-/// The query's joins.
-pub(super) fn analyse<'q>(query: &'q Query, sources: &Sources) -> Result<Vec<BoundJoin<'q>>> {
-    let binder = Binder::new(sources, None, false);
-    let mut joins: Vec<BoundJoin<'q>> = Vec::new();
-    for (i, ast) in query.from.joins.iter().enumerate() {
-        let (left, right) = sides(ast, i + 1, sources, &binder)?;
-        let scope = sources.scope();
-        let (left_type, right_type) = (type_of(&left, &scope, "JOIN ON")?, type_of(&right, &scope, "JOIN ON")?);
-        if left_type != right_type {
-            return Err(Error::semantic(format!(
-                "the sides of the join condition have different types: {left_type} and {right_type}"
-            ))
-            .at(ast.on.span)
-            .hint("Keys meet by their bytes: CAST one side to the type of the other."));
-        }
-        check_key_type("of the join", &left_type, ast.on.span)?;
-        let viable = viable_keys(ast.kind, &left, &right, joins.last());
-        joins.push(BoundJoin { ast, left, right, key_type: left_type, viable });
-    }
-    if !joins.is_empty() {
-        check_formats(sources, &query.from)?;
-    }
-    Ok(joins)
-}
-
-/// > KSQL: KAFKA values cannot take part in joins.
-fn check_formats(sources: &Sources, from: &Relation) -> Result<()> {
-    match sources.list.iter().position(|from| from.source.value_format.name == "KAFKA") {
-        Some(i) => Err(Error::unsupported(format!("joining {}, whose value format is KAFKA", sources.list[i].alias))
-            .at(sources.span(from, i))
-            .hint("Copy it to a stream with another VALUE_FORMAT first.")),
-        None => Ok(()),
-    }
-}
-
-fn sides(ast: &Join, joined: usize, sources: &Sources, binder: &Binder<'_>) -> Result<(Expr, Expr)> {
-    let ExprKind::Binary { op: BinaryOp::Eq, left, right } = &ast.on.kind else {
-        return Err(Error::unsupported("a join condition other than one equality")
-            .at(ast.on.span)
-            .hint("Write ON a.x = b.y, and further conditions in WHERE."));
-    };
-    let mut bound = Vec::new();
-    for side in [left, right] {
-        check_scalar(side, "JOIN ON")?;
-        let expr = binder.bind(side, "JOIN ON")?;
-        let mut used: Vec<usize> = walk::columns(&expr)
-            .iter()
-            .filter_map(|name| sources.by_name(&name.text))
-            .map(|column| column.source)
-            .collect();
-        used.sort_unstable();
-        used.dedup();
-        let [source] = used[..] else {
-            let what = if used.is_empty() { "no source" } else { "several sources" };
-            return Err(Error::semantic(format!("this side of the join condition uses {what}"))
-                .at(side.span)
-                .hint("Each side must use the columns of exactly one source."));
-        };
-        bound.push((expr, source));
-    }
-    let (right_expr, right_source) = bound.pop().ok_or_else(|| Error::internal("two sides"))?;
-    let (left_expr, left_source) = bound.pop().ok_or_else(|| Error::internal("two sides"))?;
-    let alias = |i: usize| sources.list[i].alias.as_str();
-    if left_source == right_source {
-        return Err(Error::semantic(format!("both sides of the join condition use {}", alias(left_source)))
-            .at(ast.on.span)
-            .hint(format!("One side must use {}, the other a source before it.", alias(joined))));
-    }
-    if right_source == joined && left_source < joined {
-        Ok((left_expr, right_expr))
-    } else if left_source == joined && right_source < joined {
-        Ok((right_expr, left_expr))
-    } else {
-        Err(Error::semantic(format!("the join condition does not use {}", alias(joined))).at(ast.on.span).hint(
-            format!(
-                "It uses {} and {}: one side must be of the source that is joined here.",
-                alias(left_source),
-                alias(right_source)
-            ),
-        ))
-    }
-}
-
-/// > KSQL: any column that the condition makes equal to the key may name it; after FULL OUTER joins, and when both
-/// > sides are expressions, the key is a column of its own.
-fn viable_keys(kind: JoinKind, left: &Expr, right: &Expr, before: Option<&BoundJoin<'_>>) -> Vec<String> {
-    if kind == JoinKind::Full {
-        return Vec::new();
-    }
-    let mut keys: Vec<String> = Vec::new();
-    if let Some(column) = walk::as_column(left) {
-        match before.map(|join| &join.viable).filter(|viable| viable.iter().any(|name| name == column)) {
-            Some(viable) => keys.extend(viable.iter().cloned()),
-            None => keys.push(column.to_owned()),
-        }
-    }
-    keys.extend(walk::as_column(right).map(str::to_owned));
-    keys
-}
 
 /// Builds the joins of one query.
 pub(super) struct JoinBuilder<'a, 'q> {
@@ -193,8 +82,24 @@ impl JoinBuilder<'_, '_> {
         let right_move = right_why.map(|why| (format.clone(), right_like, why));
         let left_keyed = left.keyed;
         let right_keyed = right.keyed;
-        let left = self.prepare(left, &join.left, &key, &needed, left_move, &format!("{name}-left"))?;
-        let right = self.prepare(right, &join.right, &key, &needed, right_move, &format!("{name}-right"))?;
+        let left = self.prepare(
+            left,
+            &join.left,
+            join.left_filter.clone(),
+            &key,
+            &needed,
+            left_move,
+            &format!("{name}-left"),
+        )?;
+        let right = self.prepare(
+            right,
+            &join.right,
+            join.right_filter.clone(),
+            &key,
+            &needed,
+            right_move,
+            &format!("{name}-right"),
+        )?;
         let copies = |flow: &Flow, keyed: bool, expr: &Expr| {
             if keyed { flow.key_copies.clone() } else { walk::as_column(expr).map(str::to_owned).into_iter().collect() }
         };
@@ -251,7 +156,8 @@ impl JoinBuilder<'_, '_> {
     fn needed_after(&self, i: usize) -> BTreeSet<String> {
         let mut needed = self.needed.clone();
         for join in &self.joins[i + 1..] {
-            needed.extend(walk::columns(&join.left).iter().map(|name| name.text.clone()));
+            let conditions = join.left_filter.iter().chain([&join.left]);
+            needed.extend(conditions.flat_map(walk::columns).map(|name| name.text.clone()));
         }
         needed
     }
@@ -318,18 +224,23 @@ impl JoinBuilder<'_, '_> {
         &mut self,
         side: Side,
         on: &Expr,
+        condition: Option<Expr>,
         key: &Column,
         needed: &BTreeSet<String>,
         moved: Option<(FormatSpec, Vec<String>, String)>,
         name: &str,
     ) -> Result<Flow> {
         let flow = match side.flow {
-            Some(flow) => flow,
+            Some(flow) => match &condition {
+                Some(condition) => flow::filter(self.graph, flow, "Filter", condition, "JOIN ON")?,
+                None => flow,
+            },
             None => {
                 let mut used = needed.clone();
                 used.extend(walk::columns(on).iter().map(|name| name.text.clone()));
                 let rekeyed = moved.clone().filter(|_| side.keyed && side.is_table);
                 let early = self.early.take_if(|_| side.source == 0);
+                let early = walk::all_of(early.into_iter().chain(condition).collect());
                 let mut read = used.clone();
                 read.extend(early.iter().flat_map(walk::columns).map(|name| name.text.clone()));
                 let mut flow = flow::source(self.graph, self.sources, side.source, &read, self.durability, rekeyed);

@@ -6,6 +6,7 @@
 
 mod aggregate;
 pub(super) mod bind;
+mod condition;
 mod flow;
 mod graph;
 mod join;
@@ -32,9 +33,10 @@ use super::topology::{OperatorSpec, Topology};
 use super::walk;
 use aggregate::Aggregation;
 use bind::Binder;
+use condition::BoundJoin;
 use flow::{Durability, Flow};
 use graph::Graph;
-use join::{BoundJoin, JoinBuilder};
+use join::JoinBuilder;
 use partition::PartitionKey;
 use select::{Expansion, Item};
 use sink::{KeyChoice, SinkContext};
@@ -169,7 +171,7 @@ struct Bound<'q> {
 
 fn bind_query<'q>(query: &'q Query, sources: &Sources, persistent: bool) -> Result<Bound<'q>> {
     let mut names = sources.names();
-    let joins = join::analyse(query, sources)?;
+    let joins = condition::analyse(query, sources)?;
     let join_key = if joins.is_empty() { String::new() } else { names.unique("ROWKEY") };
     let synthetic = joins.last().filter(|join| join.viable.is_empty()).map(|_| join_key.as_str());
     let binder = Binder::new(sources, synthetic, query.window.is_some());

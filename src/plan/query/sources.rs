@@ -61,11 +61,6 @@ impl Sources {
             let name = &aliased.name;
             let source = catalog.source(&name.text).map_err(|error| error.at(name.span))?;
             let alias = aliased.alias();
-            if list.iter().any(|other| other.source.name == source.name) {
-                return Err(Error::unsupported(format!("joining {} with itself", source.name))
-                    .at(name.span)
-                    .hint("Make a copy first (CREATE STREAM … AS SELECT * FROM …) and join with that."));
-            }
             if list.iter().any(|other| other.alias == alias.text) {
                 return Err(Error::semantic(format!("two sources go by the name {}", alias.text))
                     .at(alias.span)

@@ -88,7 +88,7 @@ fn check_format(format: &FormatSpec, _is_key: bool, columns: &[Column]) -> Resul
     Ok(())
 }
 
-/// Two streams and two tables.
+/// Streams and tables.
 pub(super) const SOURCES: &str = "
     CREATE STREAM orders (id INT KEY, user_id INT, amount DOUBLE, items ARRAY<STRUCT<sku STRING, qty INT>>, at STRING)
         WITH (kafka_topic = 'orders', value_format = 'JSON', partitions = 4);
@@ -98,6 +98,8 @@ pub(super) const SOURCES: &str = "
         WITH (kafka_topic = 'users', value_format = 'JSON');
     CREATE TABLE tiers (id INT PRIMARY KEY, tier STRING)
         WITH (kafka_topic = 'tiers', value_format = 'JSON');
+    CREATE TABLE scores (id INT PRIMARY KEY, score DOUBLE)
+        WITH (kafka_topic = 'scores', format = 'JSON');
     CREATE STREAM clicks (page STRING KEY, n INT)
         WITH (kafka_topic = 'clicks', value_format = 'JSON', window_type = 'TUMBLING', window_size = '10 SECONDS');
 ";
