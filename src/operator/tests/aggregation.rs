@@ -137,6 +137,16 @@ fn tables_take_rows_back() {
 }
 
 #[test]
+fn a_batch_may_end_within_an_update() {
+    let mut bench = bench(None, false);
+    bench.feed(rows(&input(), "+ | 1 | 'g', 1"));
+    assert_rows(&bench.feed(rows(&input(), "U-| 2 | 'g', 1")), "");
+    bench.commit();
+    let out = bench.feed(rows(&input(), "U+| 2 | 'g', 5"));
+    assert_rows(&out, "U-| 2 | 'g', 1, 1\n U+| 2 | 'g', 1, 5");
+}
+
+#[test]
 fn a_failing_call_is_told_and_leaves_the_others() {
     let mut bench = bench(None, false);
     let out = bench.feed(rows(&input(), "| 1@7 | 'a', -1"));
