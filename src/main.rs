@@ -35,9 +35,10 @@ fn main() -> ExitCode {
 
 /// Logs go to stderr: `run` tells what it does, commands that somebody watches only what deserves a look.
 fn start_logs(settings: &Settings, args: &Args) -> Result<(), Failure> {
+    // The Kafka client's own words double what our errors say.
     let usual = match args.command {
         Some(Command::Run(_)) => "info",
-        _ => "warn",
+        _ => "warn,rdkafka=off,librdkafka=off",
     };
     let level = settings.log_level.as_deref().unwrap_or(usual);
     let filter = EnvFilter::try_new(level).map_err(|cause| {

@@ -5,7 +5,7 @@
 //! once or not at all. [`Producer::commit`] returning `Ok` is the only sign that it did.
 
 pub mod embedded;
-//KAFKA
+pub mod kafka;
 mod log;
 pub mod memory;
 pub mod murmur2;
@@ -83,7 +83,8 @@ pub trait Broker: Send + Sync + fmt::Debug {
     fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<CommittedOffset>>;
     /// Forgets a group's offsets (its query is gone).
     fn delete_group(&self, group: &str) -> Result<()>;
-    /// First offset and one past the last one that a `read_committed` reader may see.
+    /// First offset and one past the last one that a `read_committed` reader may see. On Kafka the end may count
+    /// markers of transactions: to know whether all is read, ask [`Consumer::end_offset`].
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)>;
 }
 
@@ -96,7 +97,7 @@ pub struct ConsumerOptions {
     pub start: Start,
     /// See uncommitted records too (never for input of queries).
     pub read_uncommitted: bool,
-    /// How the member is called in the group, so that a restart takes its place.
+    /// How the client is called in the group; members share partitions in the order of these names.
     pub client_id: String,
 }
 
@@ -115,7 +116,7 @@ pub enum Start {
 /// What one poll brought.
 #[derive(Debug, Default)]
 pub struct Poll {
-    /// Records, at most one set a partition, offset order within each.
+    /// Records, at most one set a partition, offset order within each; none when partitions were assigned or revoked.
     pub sets: Vec<RecordSet>,
     /// Partitions newly given to this member, to be read from where [`Consumer::seek`] says or the committed offset.
     pub assigned: Vec<TopicPartition>,
@@ -138,7 +139,8 @@ pub trait Consumer: Send {
     fn pause(&mut self, partitions: &[TopicPartition]) -> Result<()>;
     /// Records of these partitions again.
     fn resume(&mut self, partitions: &[TopicPartition]) -> Result<()>;
-    /// One past the last readable record, as far as the consumer knows without asking the broker.
+    /// One past the last readable record, as far as the consumer knows without asking the broker. A reader whose next
+    /// offset has reached it has read everything: on Kafka it tells transaction markers at the end from records.
     fn end_offset(&self, partition: &TopicPartition) -> Option<i64>;
     /// Committed offsets of this consumer's group for these partitions (waits for pending transactions).
     fn committed(&self, partitions: &[TopicPartition]) -> Result<Vec<CommittedOffset>>;
@@ -196,12 +198,16 @@ pub struct OutRecord<'a> {
 
 /// Writes records: in transactions when made with a transactional id, else at once.
 pub trait Producer: Send {
-    /// Begins a transaction (no-op without a transactional id).
+    /// Begins a transaction. Without a transactional id it is a hint that many records follow until `commit` or
+    /// `flush`, which need not be visible before.
     fn begin(&mut self) -> Result<()>;
     /// Hands a record over; waits while the client's buffer is full.
     fn send(&mut self, record: OutRecord<'_>) -> Result<()>;
-    /// Commits records and the group's offsets as one. `Fenced` means that another producer took over.
-    /// Without a transactional id: flushes records, then stores the offsets.
+    /// Commits records and the group's offsets as one. Without a transactional id: flushes records, then stores the
+    /// offsets.
+    ///
+    /// `Fenced` means that another producer, or another member of the group, took over. After any other error the
+    /// outcome is open: make a new producer, which settles it, and go on from the committed offsets.
     fn commit(&mut self, offsets: &[CommittedOffset], group: Option<&GroupMetadata>) -> Result<()>;
     /// Takes the transaction back.
     fn abort(&mut self) -> Result<()>;

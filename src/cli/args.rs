@@ -205,7 +205,7 @@ pub struct RunArgs {
     /// Take changed files over their deployed versions
     #[arg(long)]
     pub replace: bool,
-    /// Threads that process records
+    /// Threads a query
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
     /// Leave after this long

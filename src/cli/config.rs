@@ -17,10 +17,12 @@ use crate::error::{Error, Result, Span, did_you_mean};
 
 /// Names that a config file, the environment (`EDDYLINE_` in front, upper case, `_` for `-` and `.`) and `--set` know,
 /// besides `kafka.*` and `ksql.*`.
-pub const KEYS: [&str; 10] = [
+pub const KEYS: [&str; 12] = [
     "bootstrap-servers",
     "commit-interval",
     "data-dir",
+    "default-partitions",
+    "default-replicas",
     "history-file",
     "idle-timeout",
     "log-format",
@@ -44,6 +46,10 @@ pub struct Settings {
     pub service_id: String,
     /// Threads that process records.
     pub workers: usize,
+    /// Partitions of topics that nothing else decides.
+    pub default_partitions: i32,
+    /// Copies of created topics; the broker's default when `None`.
+    pub default_replicas: Option<i32>,
     /// How often work is committed.
     pub commit_interval: Duration,
     /// Without records for so long, stream time follows the wall clock; zero turns that off.
@@ -68,7 +74,9 @@ impl Default for Settings {
             bootstrap_servers: None,
             data_dir: None,
             service_id: "default".to_owned(),
-            workers: 2,
+            workers: 1,
+            default_partitions: 1,
+            default_replicas: None,
             commit_interval: Duration::from_millis(100),
             idle_timeout: Duration::from_secs(10),
             log_level: None,
@@ -208,6 +216,14 @@ impl Settings {
             "workers" => {
                 let workers = value.parse().ok().filter(|n| (1..=256).contains(n));
                 self.workers = workers.ok_or_else(|| wrong("a number from 1 to 256"))?;
+            }
+            "default-partitions" => {
+                let partitions = value.parse().ok().filter(|n| (1..=10_000).contains(n));
+                self.default_partitions = partitions.ok_or_else(|| wrong("a number from 1 to 10000"))?;
+            }
+            "default-replicas" => {
+                let replicas = value.parse().ok().filter(|n| (1..=100).contains(n));
+                self.default_replicas = Some(replicas.ok_or_else(|| wrong("a number from 1 to 100"))?);
             }
             "commit-interval" => self.commit_interval = parse_duration(value).map_err(|e| e.context(origin))?,
             "idle-timeout" => self.idle_timeout = parse_duration(value).map_err(|e| e.context(origin))?,

@@ -2,20 +2,23 @@
 
 use super::args::{ExplainArgs, OutputFormat};
 use super::config::Settings;
+use super::datagen::produce::ensure_topic;
 use super::failure::{Failure, Script};
 use super::open;
 use super::shell::Shell;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::theme::Label;
-use crate::error::Error;
+use crate::broker::Broker;
+use crate::error::{Error, Result};
+use crate::sql::ast::{ExprKind, Statement, StatementKind};
 use crate::sql::{self, Class};
 
 /// Runs `eddyline explain`.
 pub fn run(settings: &Settings, args: &ExplainArgs, terminal: &mut Terminal) -> Result<(), Failure> {
-    let backend = open::scratch(settings)?;
+    let host = open::scratch(settings)?;
     let theme = terminal.theme;
-    let mut shell = Shell::new(backend.session()?, terminal, Signals::default(), OutputFormat::Table);
+    let mut shell = Shell::new(host.session(), terminal, Signals::default(), OutputFormat::Table);
     shell.quiet = true;
     for path in &args.files {
         let text = std::fs::read_to_string(path)
@@ -24,6 +27,7 @@ pub fn run(settings: &Settings, args: &ExplainArgs, terminal: &mut Terminal) -> 
         for piece in sql::split_statements(&script.text) {
             let range = piece.span.start..piece.span.end;
             let statement = &script.text[range.clone()];
+            declare_topic(host.broker().as_ref(), statement)?;
             if is_query(statement) {
                 let heading = theme.paint(Label::Heading, statement);
                 shell.terminal().line(&format!("{heading}\n"))?;
@@ -38,7 +42,20 @@ pub fn run(settings: &Settings, args: &ExplainArgs, terminal: &mut Terminal) -> 
         }
     }
     drop(shell);
-    backend.shutdown()?;
+    host.shutdown();
+    Ok(())
+}
+
+/// Makes the topic of a declared source: nothing outside is asked, so it is taken to be there.
+fn declare_topic(broker: &dyn Broker, statement: &str) -> Result<()> {
+    // What cannot be read is left to the engine to complain about.
+    let Ok(Statement { kind: StatementKind::CreateSource(source), .. }) = sql::parse_statement(statement) else {
+        return Ok(());
+    };
+    let property = |name: &str| source.properties.iter().find(|property| property.key.text == name);
+    if let Some(ExprKind::String(topic)) = property("KAFKA_TOPIC").map(|property| &property.value.kind) {
+        ensure_topic(broker, topic, 1)?;
+    }
     Ok(())
 }
 
@@ -63,6 +80,16 @@ fn is_query(statement: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::memory::MemoryBroker;
+
+    #[test]
+    fn declared_topics_are_taken_to_be_there() {
+        let broker = MemoryBroker::new();
+        declare_topic(&broker, "CREATE STREAM a (x INT) WITH (KAFKA_TOPIC = 't', VALUE_FORMAT = 'JSON')").unwrap();
+        declare_topic(&broker, "CREATE STREAM b AS SELECT * FROM a").unwrap();
+        let names: Vec<_> = broker.topics().unwrap().into_iter().map(|topic| topic.name).collect();
+        assert_eq!(names, ["t"]);
+    }
 
     #[test]
     fn queries_are_told_from_declarations() {

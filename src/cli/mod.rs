@@ -75,6 +75,6 @@ pub fn dispatch(
         Some(Command::Run(args)) => run::run(settings, args, terminal, home),
         Some(Command::Datagen(args)) => datagen::run(settings, args, terminal, home),
         Some(Command::Explain(args)) => explain::run(settings, args, terminal),
-        Some(Command::Test(args)) => test::run(settings, args, terminal),
+        Some(Command::Test(args)) => test::run(args, terminal),
     }
 }

@@ -1,38 +1,28 @@
-//! [`Backend`]: broker and engine as the settings say. The one place where the terminal meets the engine's making.
+//! [`Host`]: broker and engine as the settings say. The one place where the terminal meets their making.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::config::Settings;
 use crate::broker::Broker;
 use crate::broker::embedded::{EmbeddedBroker, EmbeddedOptions};
+use crate::broker::kafka::KafkaBroker;
 use crate::broker::memory::MemoryBroker;
-use crate::engine::Session;
-use crate::error::{Error, Result};
-
-/// What a deployment did, file by file.
-#[derive(Debug, Default)]
-pub struct Deployment {
-    /// Queries that run for the first time.
-    pub started: Vec<String>,
-    /// Queries that go on where they stood.
-    pub resumed: Vec<String>,
-    /// Files that differ from what is deployed, with the difference.
-    pub changed: Vec<(String, String)>,
-    /// Deployed files that are gone.
-    pub removed: Vec<String>,
-}
+use crate::engine::{Deployment, Engine, EngineConfig, Session};
+use crate::error::Result;
+use crate::time::SystemClock;
 
 /// A running engine on its broker.
-#[derive(Debug)]
-pub struct Backend {
+pub struct Host {
     broker: Arc<dyn Broker>,
+    engine: Arc<Engine>,
 }
 
 /// The broker that the settings name.
 pub fn broker(settings: &Settings, home: Option<&Path>) -> Result<Arc<dyn Broker>> {
     match &settings.bootstrap_servers {
-        Some(servers) => Err(Error::unsupported(format!("kafka at {servers}"))),
+        Some(servers) => Ok(Arc::new(KafkaBroker::connect(servers, &settings.kafka)?)),
         None => {
             let dir = data_dir(settings, home);
             std::fs::create_dir_all(&dir)?;
@@ -52,17 +42,49 @@ pub fn data_dir(settings: &Settings, home: Option<&Path>) -> PathBuf {
     }
 }
 
-/// An engine on the broker that the settings name.
-pub fn open(settings: &Settings, home: Option<&Path>) -> Result<Backend> {
-    Ok(Backend { broker: broker(settings, home)? })
+/// An engine on the broker that the settings name; queries of earlier starts resume.
+pub fn open(settings: &Settings, home: Option<&Path>) -> Result<Host> {
+    start(engine_config(settings), broker(settings, home)?)
 }
 
 /// An engine in memory, without anything in it: `explain`.
-pub fn scratch(_settings: &Settings) -> Result<Backend> {
-    Ok(Backend { broker: Arc::new(MemoryBroker::new()) })
+pub fn scratch(settings: &Settings) -> Result<Host> {
+    let config = engine_config(settings);
+    start(config, Arc::new(MemoryBroker::new()))
 }
 
-impl Backend {
+fn start(config: EngineConfig, broker: Arc<dyn Broker>) -> Result<Host> {
+    let engine = Engine::start(config, Arc::clone(&broker), SystemClock::shared())?;
+    Ok(Host { broker, engine })
+}
+
+fn engine_config(settings: &Settings) -> EngineConfig {
+    EngineConfig {
+        service_id: settings.service_id.clone(),
+        workers: settings.workers,
+        properties: properties(settings),
+        default_partitions: settings.default_partitions,
+        default_replicas: settings.default_replicas,
+    }
+}
+
+/// Engine properties as set; the two settings with names of their own fill in what is not.
+fn properties(settings: &Settings) -> BTreeMap<String, String> {
+    let mut properties = settings.properties.clone();
+    let own = [
+        ("commit.interval.ms", settings.commit_interval.as_millis()),
+        ("idle.timeout.ms", settings.idle_timeout.as_millis()),
+    ];
+    for (name, ms) in own {
+        let given = properties.keys().any(|key| crate::engine::config::canonical(key) == name);
+        if !given {
+            properties.insert(name.to_owned(), ms.to_string());
+        }
+    }
+    properties
+}
+
+impl Host {
     /// How messages call the broker.
     pub fn name(&self) -> String {
         self.broker.name()
@@ -74,17 +96,33 @@ impl Backend {
     }
 
     /// A new conversation.
-    pub fn session(&self) -> Result<Box<dyn Session>> {
-        Err(Error::unsupported("session"))
+    pub fn session(&self) -> Box<dyn Session> {
+        self.engine.session()
     }
 
     /// Deploys a folder, or only says what that would do.
-    pub fn deploy(&self, _path: &Path, _replace: bool, _check_only: bool) -> Result<Deployment> {
-        Err(Error::unsupported("deploy"))
+    pub fn deploy(&self, path: &Path, replace: bool, check_only: bool) -> Result<Deployment> {
+        self.engine.deploy(path, replace, check_only)
     }
 
     /// Commits and stops every query.
-    pub fn shutdown(&self) -> Result<()> {
-        Ok(())
+    pub fn shutdown(&self) {
+        self.engine.shutdown();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn properties_beat_the_settings_of_the_same_meaning() {
+        let mut settings = Settings { idle_timeout: Duration::from_secs(3), ..Settings::default() };
+        settings.properties.insert("ksql.streams.commit.interval.ms".to_owned(), "7".to_owned());
+        let properties: Vec<_> =
+            properties(&settings).into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(properties, ["idle.timeout.ms=3000", "ksql.streams.commit.interval.ms=7"]);
     }
 }

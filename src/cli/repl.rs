@@ -20,20 +20,20 @@ use crate::error::Error;
 /// Runs `-f` and `-e`, or stdin, or the prompt.
 pub fn run(settings: &Settings, args: &SqlArgs, terminal: &mut Terminal, home: Option<&Path>) -> Result<(), Failure> {
     let signals = Signals::of_keyboard()?;
-    let backend = open::open(settings, home)?;
-    let session = backend.session()?;
+    let host = open::open(settings, home)?;
+    let session = host.session();
     let mut shell = Shell::new(session, terminal, signals.clone(), args.output.unwrap_or(settings.output));
     let result = if !args.file.is_empty() || !args.execute.is_empty() {
         run_given(&mut shell, args)
     } else if std::io::stdin().is_terminal() {
         shell.interactive = true;
         let history = settings.history_file.clone().or_else(|| home.map(|home| home.join("history")));
-        prompt(&mut shell, &signals, history, &backend.name())
+        prompt(&mut shell, &signals, history, &host.name())
     } else {
         shell.run_lines(&mut std::io::stdin().lock()).map(drop)
     };
     drop(shell);
-    backend.shutdown()?;
+    host.shutdown();
     result
 }
 
@@ -55,7 +55,7 @@ fn run_given(shell: &mut Shell<'_>, args: &SqlArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn prompt(shell: &mut Shell<'_>, signals: &Signals, history: Option<PathBuf>, backend: &str) -> Result<(), Failure> {
+fn prompt(shell: &mut Shell<'_>, signals: &Signals, history: Option<PathBuf>, host: &str) -> Result<(), Failure> {
     let config = Config::builder()
         .completion_type(CompletionType::List)
         .history_ignore_space(true)
@@ -70,7 +70,7 @@ fn prompt(shell: &mut Shell<'_>, signals: &Signals, history: Option<PathBuf>, ba
         shell.history = past_lines(editor.history());
     }
     shell.terminal().line(&format!(
-        "eddyline {} on {backend}. Statements end with ; — help explains, Ctrl-D leaves.",
+        "eddyline {} on {host}. Statements end with ; — help explains, Ctrl-D leaves.",
         env!("CARGO_PKG_VERSION")
     ))?;
     loop {

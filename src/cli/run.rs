@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::args::RunArgs;
 use super::config::Settings;
 use super::failure::Failure;
-use super::open::{self, Deployment};
+use super::open;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::theme::Label;
-use crate::engine::{QueryState, QueryStatus};
+use crate::engine::{Deployment, QueryState, QueryStatus};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::{Clock, SystemClock};
 
@@ -28,8 +28,8 @@ pub fn run(settings: &Settings, args: &RunArgs, terminal: &mut Terminal, home: O
     if let Some(workers) = args.workers {
         settings.workers = usize::from(workers);
     }
-    let backend = open::open(&settings, home)?;
-    let deployment = backend.deploy(&args.path, args.replace, args.check)?;
+    let host = open::open(&settings, home)?;
+    let deployment = host.deploy(&args.path, args.replace, args.check)?;
     tell(terminal, &deployment, args)?;
     let refused = || {
         let count = deployment.changed.len();
@@ -37,16 +37,16 @@ pub fn run(settings: &Settings, args: &RunArgs, terminal: &mut Terminal, home: O
         Failure::told(error)
     };
     if args.check {
-        backend.shutdown()?;
+        host.shutdown();
         return if deployment.changed.is_empty() || args.replace { Ok(()) } else { Err(refused()) };
     }
     if deployment.started.is_empty() && deployment.resumed.is_empty() && !deployment.changed.is_empty() {
-        backend.shutdown()?;
+        host.shutdown();
         return Err(refused());
     }
-    let session = backend.session()?;
+    let session = host.session();
     let running = session.queries().len();
-    terminal.note(&format!("{running} queries on {}; Ctrl-C or SIGTERM ends", backend.name()))?;
+    terminal.note(&format!("{running} queries on {}; Ctrl-C or SIGTERM ends", host.name()))?;
     let started = clock.monotonic_us();
     let mut told_at = started;
     while !signals.is_set() && !over(clock.as_ref(), started, args.duration) {
@@ -59,7 +59,7 @@ pub fn run(settings: &Settings, args: &RunArgs, terminal: &mut Terminal, home: O
     }
     session.queries().iter().for_each(log_status);
     drop(session);
-    backend.shutdown()?;
+    host.shutdown();
     terminal.note("committed and stopped")?;
     Ok(())
 }

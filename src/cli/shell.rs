@@ -323,6 +323,17 @@ fn show_rows(
     let mut count = 0u64;
     loop {
         let event = rows.next(PATIENCE)?;
+        if signals.is_set() {
+            // Dropped first: the query is gone when the sentence says so.
+            drop(rows);
+            signals.clear();
+            if terminal.out_is_terminal {
+                // The keyboard's own ^C goes.
+                terminal.print("\r\x1b[K")?;
+            }
+            say(terminal, output, &theme.paint(Label::Quiet, &format!("Query ended ({})", row_count(count))))?;
+            return Ok(true);
+        }
         let text = match (event, output) {
             (RowEvent::Idle, _) => String::new(),
             (RowEvent::End(reason), _) => {
@@ -344,13 +355,6 @@ fn show_rows(
         if !text.is_empty() {
             count += 1;
             terminal.print(&text)?;
-        }
-        if signals.is_set() {
-            // Dropped first: the query is gone when the sentence says so.
-            drop(rows);
-            signals.clear();
-            say(terminal, output, &theme.paint(Label::Quiet, &format!("Query ended ({})", row_count(count))))?;
-            return Ok(true);
         }
     }
 }

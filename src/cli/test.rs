@@ -1,12 +1,116 @@
 //! `eddyline test`: SQL tests without a broker.
 
-use super::args::TestArgs;
-use super::config::Settings;
+use serde_json::json;
+
+use super::args::{ReportFormat, TestArgs};
 use super::failure::Failure;
 use super::terminal::Terminal;
-use crate::error::Error;
+use super::theme::Label;
+use crate::engine::test_runner::{self, CaseReport, Options, Summary};
+use crate::error::{Error, Result};
+use crate::time::SystemClock;
 
 /// Runs `eddyline test`.
-pub fn run(_settings: &Settings, _args: &TestArgs, _terminal: &mut Terminal) -> Result<(), Failure> {
-    Err(Error::unsupported("test runner").into())
+pub fn run(args: &TestArgs, terminal: &mut Terminal) -> Result<(), Failure> {
+    let clock = SystemClock::shared();
+    let started = clock.monotonic_us();
+    let options = Options { filter: args.filter.clone() };
+    // The runner's callback cannot fail; what the terminal said is asked afterwards.
+    let mut told = Ok(());
+    let summary = test_runner::run(&args.paths, &options, &mut |case| {
+        if told.is_ok() {
+            told = tell(terminal, args, case);
+        }
+    })?;
+    told?;
+    tell_summary(terminal, args, &summary, clock.monotonic_us() - started)?;
+    if summary.passed + summary.failed == 0 {
+        let error = Error::not_found("no test was run");
+        return Err(Failure::usage(match &args.filter {
+            Some(filter) => error.hint(format!("No file or test name contains {filter:?}.")),
+            None => error.hint("Tests are .sql files with ASSERT statements."),
+        }));
+    }
+    match summary.failed {
+        0 => Ok(()),
+        failed => Err(Failure::told(Error::semantic(format!("{failed} tests failed")))),
+    }
+}
+
+/// One case: a failure always, a success when asked.
+fn tell(terminal: &mut Terminal, args: &TestArgs, case: &CaseReport) -> Result<()> {
+    let file = case.file.display().to_string();
+    if args.report == ReportFormat::Json {
+        let status = if case.failure.is_none() { "passed" } else { "failed" };
+        let line = json!({"file": file, "name": case.name, "status": status, "failure": case.failure});
+        return terminal.line(&line.to_string());
+    }
+    let theme = terminal.theme;
+    match &case.failure {
+        None if args.verbose => terminal.line(&format!("{}  {file}: {}", theme.paint(Label::Good, "ok  "), case.name)),
+        None => Ok(()),
+        Some(failure) => {
+            terminal.line(&format!("{}  {file}: {}", theme.paint(Label::Bad, "FAIL"), case.name))?;
+            for line in failure.lines() {
+                terminal.line(&format!("      {line}").trim_end().to_owned())?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn tell_summary(terminal: &mut Terminal, args: &TestArgs, summary: &Summary, took_us: i64) -> Result<()> {
+    let Summary { passed, failed, skipped } = *summary;
+    if args.report == ReportFormat::Json {
+        let line = json!({"passed": passed, "failed": failed, "skipped": skipped, "ms": took_us / 1000});
+        return terminal.line(&line.to_string());
+    }
+    let mut counts = format!("{passed} passed, {failed} failed");
+    if skipped > 0 {
+        counts.push_str(&format!(", {skipped} skipped"));
+    }
+    let label = if failed == 0 { Label::Good } else { Label::Bad };
+    let counts = terminal.theme.paint(label, &counts);
+    terminal.line(&format!("{counts} in {:.1} s", took_us as f64 / 1e6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(failure: Option<&str>) -> CaseReport {
+        CaseReport { file: "a.sql".into(), name: "late rows".into(), failure: failure.map(str::to_owned) }
+    }
+
+    fn told(report: ReportFormat, verbose: bool) -> String {
+        let args = TestArgs { paths: Vec::new(), report, verbose, filter: None, batch: None };
+        let (mut terminal, captured) = Terminal::captured();
+        tell(&mut terminal, &args, &case(None)).unwrap();
+        tell(&mut terminal, &args, &case(Some("a.sql:3:1: expected\n  1\nfound\n  2"))).unwrap();
+        tell_summary(&mut terminal, &args, &Summary { passed: 1, failed: 1, skipped: 0 }, 1_500_000).unwrap();
+        captured.out()
+    }
+
+    #[test]
+    fn failures_are_shown_in_full() {
+        let expected = "\
+FAIL  a.sql: late rows
+      a.sql:3:1: expected
+        1
+      found
+        2
+1 passed, 1 failed in 1.5 s
+";
+        assert_eq!(told(ReportFormat::Text, false), expected);
+        assert!(told(ReportFormat::Text, true).starts_with("ok    a.sql: late rows\n"));
+    }
+
+    #[test]
+    fn json_is_one_object_a_line() {
+        let out = told(ReportFormat::Json, false);
+        let lines: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines[0]["status"], "passed");
+        assert_eq!(lines[1]["failure"], "a.sql:3:1: expected\n  1\nfound\n  2");
+        assert_eq!(lines[2]["failed"], 1);
+    }
 }

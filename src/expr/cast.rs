@@ -29,8 +29,12 @@ pub fn cast_array(array: &ArrayRef, from: &SqlType, to: &SqlType, failures: &mut
     }
     Ok(match (from, to) {
         (SqlType::Int | SqlType::BigInt, SqlType::BigInt | SqlType::Double) => compute::cast(array, &to.arrow())?,
-        (SqlType::BigInt, SqlType::Int) => Arc::new(unary(array, |v: i64| v as i32)),
-        (SqlType::Double, SqlType::Int) => Arc::new(PrimitiveArray::<Int32Type>::from(unary_f64(array, |v| v as i32))),
+        (SqlType::BigInt, SqlType::Int) => {
+            Arc::new(array.as_primitive::<Int64Type>().unary::<_, Int32Type>(|v| v as i32))
+        }
+        (SqlType::Double, SqlType::Int) => {
+            Arc::new(array.as_primitive::<Float64Type>().unary::<_, Int32Type>(|v| v as i32))
+        }
         (SqlType::Double, SqlType::BigInt) => {
             Arc::new(array.as_primitive::<Float64Type>().unary::<_, Int64Type>(|v| v as i64))
         }
@@ -117,14 +121,6 @@ pub fn cast_array(array: &ArrayRef, from: &SqlType, to: &SqlType, failures: &mut
     })
 }
 
-fn unary(array: &ArrayRef, f: impl Fn(i64) -> i32) -> PrimitiveArray<Int32Type> {
-    array.as_primitive::<Int64Type>().unary(f)
-}
-
-fn unary_f64(array: &ArrayRef, f: impl Fn(f64) -> i32) -> PrimitiveArray<Int32Type> {
-    array.as_primitive::<Float64Type>().unary(f)
-}
-
 /// The children of a nested column; a failure belongs to the row that holds the child.
 fn nested(
     offsets: &[i32],
@@ -161,6 +157,9 @@ fn decimals(
 pub fn fit_decimal(value: Decimal, precision: u8, scale: u8) -> Result<i128, String> {
     let overflow = || format!("numeric field overflow: {value} does not fit DECIMAL({precision}, {scale})");
     let limit = 10i128.checked_pow(u32::from(precision.min(38))).ok_or_else(overflow)?;
+    if value.scale > scale.saturating_add(38) {
+        return Ok(0);
+    }
     let rounded = value.rounded(scale).ok_or_else(overflow)?;
     if rounded.unscaled.abs() < limit { Ok(rounded.unscaled) } else { Err(overflow()) }
 }

@@ -1,16 +1,16 @@
 //! [`compile`]: a syntax tree over a [`Scope`] of columns becomes a [`CompiledExpr`] that is evaluated batch by batch.
 //!
-//! > KSQL: a row where any part of an expression fails has no result, even if the part is wrapped in COALESCE.
+//! > KSQL: a row where any part of an expression fails has no result; only elements of collections, and arguments of
+//! > COALESCE and IFNULL, fail alone.
 
 use std::fmt;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute;
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
 
 use super::bind::{Binder, assign};
-use super::eval::{Failures, Rows};
+use super::eval::{Failures, Rows, holding};
+use super::functions::FunctionEnv;
 use super::node::Node;
-use super::place::expression_text;
 use crate::error::{Error, RecordError, Result};
 use crate::sql::ast::{Expr, ExprKind};
 use crate::types::{Column, SqlType, Value};
@@ -47,8 +47,14 @@ impl fmt::Debug for CompiledExpr {
 
 /// Types and compiles an expression without aggregate and table functions.
 pub fn compile(expr: &Expr, scope: &Scope) -> Result<CompiledExpr> {
-    let node = Binder::new(scope).bind(expr)?;
-    Ok(CompiledExpr { node, text: expression_text(expr) })
+    let node = Binder::new(scope, None).bind(expr)?;
+    Ok(CompiledExpr { node, text: expr.to_string() })
+}
+
+/// [`compile`] with a clock and randomness of the caller's for the functions that need them.
+pub fn compile_in(expr: &Expr, scope: &Scope, env: &FunctionEnv) -> Result<CompiledExpr> {
+    let node = Binder::new(scope, Some(env)).bind(expr)?;
+    Ok(CompiledExpr { node, text: expr.to_string() })
 }
 
 /// [`compile`], and the result must be BOOLEAN: WHERE, HAVING.
@@ -64,9 +70,9 @@ pub fn compile_predicate(expr: &Expr, scope: &Scope) -> Result<CompiledExpr> {
 
 /// [`compile`] as a value for a column of type `target`: numbers widen, and literals convert leniently.
 pub fn compile_as(expr: &Expr, scope: &Scope, target: &SqlType) -> Result<CompiledExpr> {
-    let node = Binder::new(scope).bind(expr)?;
+    let node = Binder::new(scope, None).bind(expr)?;
     let node = assign(node, target).map_err(|error| error.at(expr.span))?;
-    Ok(CompiledExpr { node, text: expression_text(expr) })
+    Ok(CompiledExpr { node, text: expr.to_string() })
 }
 
 /// Compiles a call of a table function: each cell is the array of what the row becomes.
@@ -74,8 +80,8 @@ pub fn compile_table(expr: &Expr, scope: &Scope) -> Result<CompiledExpr> {
     let ExprKind::Call { name, args, .. } = &expr.kind else {
         return Err(Error::semantic("a call of a table function is expected").at(expr.span));
     };
-    let node = Binder::new(scope).table_call(name, args, expr.span)?;
-    Ok(CompiledExpr { node, text: expression_text(expr) })
+    let node = Binder::new(scope, None).table_call(name, args, expr.span)?;
+    Ok(CompiledExpr { node, text: expr.to_string() })
 }
 
 impl CompiledExpr {
@@ -112,7 +118,7 @@ impl CompiledExpr {
         let Some(values) = array.as_boolean_opt() else {
             return Err(Error::internal(format!("{} is no condition", self.text)));
         };
-        Ok(if values.null_count() == 0 { values.clone() } else { compute::prep_null_mask_filter(values) })
+        Ok(holding(values))
     }
 }
 

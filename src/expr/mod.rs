@@ -10,11 +10,11 @@ mod bind;
 mod cast;
 pub mod compile;
 mod eval;
+pub mod from_text;
 pub mod functions;
 mod node;
-mod place;
 mod rules;
 pub mod text;
 
 pub use aggregate::{Accumulator, Aggregate};
-pub use compile::{CompiledExpr, Scope, compile, compile_as, compile_predicate, compile_table};
+pub use compile::{CompiledExpr, Scope, compile, compile_as, compile_in, compile_predicate, compile_table};

@@ -67,9 +67,11 @@ pub(super) enum Kind {
         otherwise: Option<Box<Node>>,
     },
     Cast(Box<Node>),
+    /// With `contain`, an argument that fails is NULL to the function.
     Call {
         eval: Arc<dyn ScalarEval>,
         args: Vec<Node>,
+        contain: bool,
     },
     Array(Vec<Node>),
     Map(Vec<(Node, Node)>),
@@ -140,6 +142,33 @@ impl Node {
     /// The type in messages.
     pub(super) fn type_name(&self) -> String {
         self.ty.as_ref().map_or_else(|| "NULL".to_owned(), ToString::to_string)
+    }
+
+    /// Whether it is cheap to evaluate for rows that do not need it, and never fails.
+    pub(super) fn cannot_fail(&self) -> bool {
+        let own = match &self.kind {
+            Kind::Literal(_)
+            | Kind::Column(_)
+            | Kind::Compare { .. }
+            | Kind::And(..)
+            | Kind::Or(..)
+            | Kind::Not(_)
+            | Kind::Negate(_)
+            | Kind::IsNull { .. }
+            | Kind::Field { .. } => true,
+            Kind::Arithmetic { op, .. } => {
+                let exact = matches!(op, BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Multiply);
+                exact && !matches!(self.ty, Some(SqlType::Decimal(..)))
+            }
+            Kind::Cast(expr) => {
+                matches!(expr.ty, Some(SqlType::Int | SqlType::BigInt))
+                    && matches!(self.ty, Some(SqlType::BigInt | SqlType::Double))
+            }
+            _ => false,
+        };
+        let mut all = own && !self.ty.as_ref().is_some_and(SqlType::is_nested);
+        self.children(&mut |child| all &= child.cannot_fail());
+        all
     }
 
     /// Calls `visit` for each direct operand.

@@ -104,22 +104,30 @@ pub(super) fn common_type(left: &SqlType, right: &SqlType) -> Option<SqlType> {
         }
         (SqlType::Array(a), SqlType::Array(b)) => SqlType::array(common_type(a, b)?),
         (SqlType::Map(k1, v1), SqlType::Map(k2, v2)) => SqlType::map(common_type(k1, k2)?, common_type(v1, v2)?),
-        (SqlType::Struct(a), SqlType::Struct(b)) if a.len() == b.len() => SqlType::Struct(
-            a.iter()
-                .zip(b)
-                .map(|(x, y)| {
-                    (x.name == y.name).then(|| Some(StructField::new(&x.name, common_type(&x.ty, &y.ty)?)))?
-                })
-                .collect::<Option<_>>()?,
-        ),
+        (SqlType::Struct(a), SqlType::Struct(b)) => SqlType::Struct(common_fields(a, b)?),
         _ => return None,
     })
+}
+
+/// > KSQL: structs meet in one that has the fields of both.
+fn common_fields(left: &[StructField], right: &[StructField]) -> Option<Vec<StructField>> {
+    let mut fields = left.to_vec();
+    for field in right {
+        match fields.iter_mut().find(|other| other.name == field.name) {
+            Some(other) => other.ty = common_type(&other.ty, &field.ty)?,
+            None => fields.push(field.clone()),
+        }
+    }
+    Some(fields)
 }
 
 /// Whether a value of `from` may stand for one of `to` without being asked (as [`common_type`] widens).
 pub(super) fn widens(from: &SqlType, to: &SqlType) -> bool {
     match (from, to) {
         (SqlType::Int | SqlType::BigInt, SqlType::Decimal(..)) => true,
+        (SqlType::Struct(a), SqlType::Struct(b)) => {
+            a.iter().all(|field| b.iter().any(|other| other.name == field.name && widens(&field.ty, &other.ty)))
+        }
         _ => common_type(from, to).as_ref() == Some(to),
     }
 }

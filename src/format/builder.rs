@@ -109,7 +109,9 @@ impl Var {
     }
 
     fn take(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<arrow::buffer::NullBuffer>) {
-        let fresh = Self::new(self.len());
+        let mut fresh = Self::new(0);
+        fresh.offsets.reserve(self.len());
+        fresh.bytes.reserve(self.bytes.len());
         let Self { bytes, offsets, mut valid } = std::mem::replace(self, fresh);
         (OffsetBuffer::new(offsets.into()), bytes.into(), valid.finish())
     }

@@ -1,6 +1,6 @@
 //! Numbers as text, as Java reads and writes them.
 
-use crate::types::Decimal;
+pub(super) use crate::types::java_text::write_double;
 
 /// > KSQL: text is read as `Double.parseDouble` does: blanks around it, `NaN`, `Infinity` and a trailing `d` or `f`
 /// > are fine; Rust's own `inf` and `nan` are not.
@@ -27,13 +27,73 @@ pub(super) fn parse_long(text: &str) -> Option<i64> {
     text.parse().ok()
 }
 
+/// A number's significant digits and how many of them stand behind the point (fewer than none: zeros follow).
+struct Exact {
+    digits: i128,
+    scale: i64,
+}
+
+/// Reads `[+-]digits[.digits][e[+-]digits]`: `None` is no number, `Some(None)` has more than 38 significant digits.
+/// Unlike [`crate::types::Decimal::parse`] it takes any number of zeros and any exponent.
+fn exact(text: &str) -> Option<Option<Exact>> {
+    let (mantissa, exponent) = match text.find(['e', 'E']) {
+        Some(at) => (&text[..at], text[at + 1..].parse::<i64>().ok()?),
+        None => (text, 0),
+    };
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, mantissa.strip_prefix('+').unwrap_or(mantissa)),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let (mut digits, mut zeros, mut fits) = (0i128, 0u32, true);
+    for byte in whole.bytes().chain(fraction.bytes()) {
+        match byte {
+            b'0' if digits == 0 => {}
+            b'0' => zeros += 1,
+            b'1'..=b'9' => {
+                let next = 10i128.checked_pow(zeros + 1).and_then(|power| digits.checked_mul(power));
+                let next = next.and_then(|next| next.checked_add(i128::from(byte - b'0')));
+                fits &= next.is_some();
+                digits = next.unwrap_or(1);
+                zeros = 0;
+            }
+            _ => return None,
+        }
+    }
+    let scale = (fraction.len() as i64).saturating_sub(exponent).saturating_sub(i64::from(zeros));
+    Some(fits.then_some(Exact { digits: sign * digits, scale }))
+}
+
+/// `digits × 10^power`, if that fits.
+fn shifted(digits: i128, power: i64) -> Option<i128> {
+    if digits == 0 { Some(0) } else { digits.checked_mul(10i128.checked_pow(u32::try_from(power).ok()?)?) }
+}
+
 /// The digits of `text` at `scale`, when that is exact and fits into `precision` digits.
 pub(super) fn parse_decimal(text: &str, precision: u8, scale: u8) -> Result<i128, String> {
-    let decimal = Decimal::parse(text).ok_or_else(|| format!("`{}` is no number", clip(text)))?;
-    let refusal = || format!("{} does not fit DECIMAL({precision}, {scale})", clip(text));
-    let unscaled = decimal.rescaled(scale).ok_or_else(refusal)?;
+    let Some(number) = exact(text) else { return Err(format!("`{}` is no number", clip(text))) };
     let limit = 10u128.checked_pow(u32::from(precision)).unwrap_or(u128::MAX);
-    if unscaled.unsigned_abs() < limit { Ok(unscaled) } else { Err(refusal()) }
+    number
+        .and_then(|number| shifted(number.digits, i64::from(scale).saturating_sub(number.scale)))
+        .filter(|unscaled| unscaled.unsigned_abs() < limit)
+        .ok_or_else(|| format!("{} does not fit DECIMAL({precision}, {scale})", clip(text)))
+}
+
+/// The whole part of a number, if 64 bits hold it.
+pub(super) fn whole_part(text: &str) -> Option<i64> {
+    let whole = match exact(text)? {
+        Some(number) if number.scale <= 0 => shifted(number.digits, number.scale.saturating_neg())?,
+        Some(number) => {
+            let power = u32::try_from(number.scale).ok().and_then(|scale| 10i128.checked_pow(scale));
+            power.map_or(0, |power| number.digits / power)
+        }
+        // More digits than an exact number has here: only those in front of the point count.
+        None => text.parse::<f64>().ok().filter(|number| number.abs() < 9.2e18)? as i128,
+    };
+    i64::try_from(whole).ok()
 }
 
 /// At most 40 characters of `text`, for messages.
@@ -67,44 +127,6 @@ pub(super) fn write_decimal(out: &mut Vec<u8>, unscaled: i128, scale: u8) {
 /// Appends an integer.
 pub(super) fn write_long(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-}
-
-/// Appends `value` as Java's `Double.toString` (JDK 19 and later) writes it.
-pub(super) fn write_double(out: &mut Vec<u8>, value: f64) {
-    if value.is_nan() {
-        return out.extend_from_slice(b"NaN");
-    }
-    if value.is_sign_negative() {
-        out.push(b'-');
-    }
-    let value = value.abs();
-    if value.is_infinite() {
-        return out.extend_from_slice(b"Infinity");
-    }
-    if value == 0.0 {
-        return out.extend_from_slice(b"0.0");
-    }
-    // ryu's shortest digits; it writes 0.00001..1e16 without an exponent, Java 0.001..1e7.
-    let mut buffer = ryu::Buffer::new();
-    let text = buffer.format_finite(value).as_bytes();
-    if (1e-3..1e7).contains(&value) {
-        return out.extend_from_slice(text);
-    }
-    let mark = text.iter().position(|b| *b == b'e').unwrap_or(text.len());
-    let exponent: i32 =
-        text.get(mark + 1..).and_then(|e| std::str::from_utf8(e).ok()).and_then(|e| e.parse().ok()).unwrap_or(0);
-    let point = text[..mark].iter().position(|b| *b == b'.').unwrap_or(mark);
-    let all: Vec<u8> = text[..mark].iter().copied().filter(|b| *b != b'.').collect();
-    let leading = all.iter().take_while(|b| **b == b'0').count();
-    let trailing = all.iter().rev().take_while(|b| **b == b'0').count();
-    let digits = &all[leading..all.len() - trailing];
-    // value = 0.DIGITS × 10^place
-    let place = point as i32 - leading as i32 + exponent;
-    out.push(digits[0]);
-    out.push(b'.');
-    out.extend_from_slice(if digits.len() > 1 { &digits[1..] } else { b"0" });
-    out.push(b'E');
-    write_long(out, i64::from(place) - 1);
 }
 
 /// The text of a JSON number after Java has read it: integers as they are, others as `BigDecimal.toString` writes.
@@ -146,33 +168,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doubles_print_as_java_prints_them() {
-        for (value, text) in [
-            (0.0, "0.0"),
-            (-0.0, "-0.0"),
-            (1.0, "1.0"),
-            (100.0, "100.0"),
-            (123456.0, "123456.0"),
-            (9_999_999.0, "9999999.0"),
-            (1e7, "1.0E7"),
-            (1.234567e7, "1.234567E7"),
-            (1e10, "1.0E10"),
-            (0.001, "0.001"),
-            (0.0012, "0.0012"),
-            (0.00001, "1.0E-5"),
-            (-0.000123, "-1.23E-4"),
-            (654.321, "654.321"),
-            (1.7976931348623157e308, "1.7976931348623157E308"),
-            (f64::NAN, "NaN"),
-            (f64::NEG_INFINITY, "-Infinity"),
-        ] {
-            let mut out = Vec::new();
-            write_double(&mut out, value);
-            assert_eq!(String::from_utf8_lossy(&out), text);
-        }
-    }
-
-    #[test]
     fn number_texts_follow_big_decimal() {
         for (json, text) in [
             ("1", "1"),
@@ -201,6 +196,19 @@ mod tests {
     }
 
     #[test]
+    fn fractions_are_cut_off() {
+        for (text, whole) in
+            [("1.9", 1), ("-1.9", -1), ("1.5e3", 1500), ("1e-99999999999", 0), ("12e-1", 1), ("0.0", 0)]
+        {
+            assert_eq!(whole_part(text), Some(whole), "{text}");
+        }
+        assert_eq!(whole_part(&format!("7.{}", "3".repeat(60))), Some(7));
+        assert_eq!(whole_part("9223372036854775807.5"), Some(i64::MAX));
+        assert_eq!(whole_part("1e19"), None);
+        assert_eq!(whole_part("1e99999999999"), None);
+    }
+
+    #[test]
     fn decimals_keep_their_scale() {
         for (unscaled, scale, text) in
             [(110, 2, "1.10"), (-5, 2, "-0.05"), (0, 3, "0.000"), (7, 0, "7"), (12, 2, "0.12"), (-123, 0, "-123")]
@@ -210,7 +218,16 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(&out), text);
         }
         assert_eq!(parse_decimal("1.100", 4, 2), Ok(110));
-        assert!(parse_decimal("1.101", 4, 2).is_err());
+        assert_eq!(parse_decimal(&format!("1.1{}", "0".repeat(99)), 4, 2), Ok(110));
+        assert_eq!(parse_decimal(&format!("{}1.10e2", "0".repeat(99)), 5, 2), Ok(11_000));
+        assert_eq!(parse_decimal("0e99999999999", 4, 2), Ok(0));
+        assert_eq!(parse_decimal(&"9".repeat(38), 38, 0), Ok(10i128.pow(38) - 1));
+        for bad in ["1.101", "1e-2147483648", "1e2147483648", "1e-9223372036854775808", &"9".repeat(60)] {
+            assert!(parse_decimal(bad, 4, 2).is_err_and(|reason| reason.contains("does not fit")), "{bad}");
+        }
+        for bad in ["", ".", "1e", "e1", "--1", "1,0", " 1"] {
+            assert!(parse_decimal(bad, 4, 2).is_err_and(|reason| reason.contains("no number")), "{bad}");
+        }
         assert!(parse_decimal("100", 4, 2).is_err());
     }
 }

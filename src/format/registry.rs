@@ -31,6 +31,8 @@ impl Side {
 
 /// What a decoder or encoder is made for.
 pub(super) struct Layout<'a> {
+    /// Key or value.
+    pub(super) side: Side,
     /// All columns of the side.
     pub(super) columns: &'a [Column],
     /// Which of them are read.
@@ -145,7 +147,7 @@ pub fn decoder(spec: &FormatSpec, side: Side, columns: &[Column], wanted: &[bool
     if wanted.len() != columns.len() {
         return Err(Error::internal("one `wanted` a column"));
     }
-    let layout = Layout { columns, wanted, bare: bare(spec, side, columns) };
+    let layout = Layout { side, columns, wanted, bare: bare(spec, side, columns) };
     let format = find(&spec.name)?;
     Ok(match format {
         _ if is_void(format, side, columns) => Box::new(Void),
@@ -159,7 +161,7 @@ pub fn decoder(spec: &FormatSpec, side: Side, columns: &[Column], wanted: &[bool
 /// A writer of one side.
 pub fn encoder(spec: &FormatSpec, side: Side, columns: &[Column]) -> Result<Box<dyn Encoder>> {
     check(spec, side, columns)?;
-    let layout = Layout { columns, wanted: &vec![true; columns.len()], bare: bare(spec, side, columns) };
+    let layout = Layout { side, columns, wanted: &vec![true; columns.len()], bare: bare(spec, side, columns) };
     let format = find(&spec.name)?;
     Ok(match format {
         _ if is_void(format, side, columns) => Box::new(Void),

@@ -5,8 +5,16 @@ use crate::change::Payloads;
 /// The format that all messages look like, as `PRINT` names it: `JSON`, `KAFKA_STRING`, `KAFKA_INT`, `KAFKA_BIGINT`,
 /// `KAFKA_DOUBLE`, or `BYTES` when they look like nothing in particular.
 pub fn guess(payloads: Payloads<'_>) -> &'static str {
-    let present = || payloads.iter().flatten();
-    if present().next().is_none() || present().all(is_text) {
+    guess_of(|| payloads.iter().flatten())
+}
+
+/// A single message as text, in the format that it looks like.
+pub fn readable(bytes: &[u8]) -> String {
+    printable(guess_of(|| std::iter::once(bytes)), Some(bytes))
+}
+
+fn guess_of<'a, I: Iterator<Item = &'a [u8]>>(present: impl Fn() -> I) -> &'static str {
+    if present().all(is_text) {
         let json = present().next().is_some() && present().all(is_json);
         return if json { "JSON" } else { "KAFKA_STRING" };
     }
@@ -15,10 +23,9 @@ pub fn guess(payloads: Payloads<'_>) -> &'static str {
     }
     if present().all(|bytes| bytes.len() == 8) {
         // Small integers are tiny doubles, and everyday doubles are huge integers.
-        let double = present().filter_map(|bytes| bytes.first_chunk()).all(|bytes| {
-            let value = f64::from_be_bytes(*bytes).abs();
-            value == 0.0 || (1e-9..1e15).contains(&value)
-        });
+        let values = || present().filter_map(|bytes| bytes.first_chunk()).map(|bytes| f64::from_be_bytes(*bytes).abs());
+        // All zeros are rather integers.
+        let double = values().all(|v| v == 0.0 || (1e-9..1e15).contains(&v)) && values().any(|v| v != 0.0);
         return if double { "KAFKA_DOUBLE" } else { "KAFKA_BIGINT" };
     }
     "BYTES"
@@ -72,7 +79,7 @@ mod tests {
         assert_eq!(guessed(&[b"12345678"]), "KAFKA_STRING");
         assert_eq!(guessed(&[&7i32.to_be_bytes(), &(-1i32).to_be_bytes()]), "KAFKA_INT");
         assert_eq!(guessed(&[&7i64.to_be_bytes(), &1_700_000_000_000i64.to_be_bytes()]), "KAFKA_BIGINT");
-        assert_eq!(guessed(&[&1.5f64.to_be_bytes(), &0f64.to_be_bytes()]), "KAFKA_DOUBLE");
+        assert_eq!(guessed(&[&1.5f64.to_be_bytes(), &(-0f64).to_be_bytes()]), "KAFKA_DOUBLE");
         assert_eq!(guessed(&[&[0xff, 0], b"a"]), "BYTES");
         assert_eq!(guessed(&[]), "KAFKA_STRING");
     }
@@ -85,5 +92,8 @@ mod tests {
         assert_eq!(printable("KAFKA_INT", Some(b"x")), "0x78");
         assert_eq!(printable("BYTES", Some(&[0xca, 0xfe])), "0xcafe");
         assert_eq!(printable("JSON", None), "<null>");
+        assert_eq!(readable(b"plain"), "plain");
+        assert_eq!(readable(&0i64.to_be_bytes()), "0");
+        assert_eq!(readable(&[0; 3]), "0x000000");
     }
 }

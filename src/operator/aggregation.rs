@@ -221,7 +221,7 @@ impl Operator for Aggregation {
         let key_columns = &batch.data.columns()[..self.config.schema.key_len()];
         let keys = self.keys.encode_rows(key_columns, batch.len())?;
         let each_update = !cx.coalesce && !self.is_final();
-        let mut told = Told::new(&self.config, batch.len());
+        let mut told = Told::new(&self.config, if each_update { 2 * batch.len() } else { 0 });
         let mut scratch = vec![GROUPS];
 
         for index in 0..batch.len() {
@@ -234,8 +234,10 @@ impl Operator for Aggregation {
                     scratch.truncate(1);
                     scratch.extend_from_slice(key.data());
                     let slot = self.apply(cx, &mut progress, &scratch, &row)?;
-                    // The change is told with the after image.
-                    let first_half = is_update_pair(&batch, index) && key == keys.row(index + 1);
+                    // The change is told with the after image, which may be the next batch's first row (after a
+                    // repartition topic): grouping leaves no before image without its after image.
+                    let first_half = op == Op::UpdateBefore
+                        && (index + 1 == batch.len() || is_update_pair(&batch, index) && key == keys.row(index + 1));
                     if let Some(slot) = slot
                         && each_update
                         && !first_half

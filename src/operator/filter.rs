@@ -36,7 +36,7 @@ impl Operator for Filter {
     }
 
     fn describe(&self) -> String {
-        "filter".to_owned()
+        format!("filter {}", self.predicate.text())
     }
 }
 

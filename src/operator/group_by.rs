@@ -10,7 +10,7 @@ use super::exprs::{evaluate_values, is_update_pair, report, sort_errors};
 use super::partition_by::key_names;
 use super::{Input, Operator, OperatorContext};
 use crate::change::{ChangeBatch, Op};
-use crate::error::{RecordError, Result};
+use crate::error::{Error, RecordError, Result};
 use crate::expr::CompiledExpr;
 use crate::state::RowCodec;
 use crate::types::LogicalSchema;
@@ -26,6 +26,9 @@ pub struct GroupBy {
 impl GroupBy {
     /// Computes `schema`'s key (the group) and value columns (what the aggregation needs).
     pub fn new(schema: LogicalSchema, key: Vec<CompiledExpr>, value: Vec<CompiledExpr>) -> Result<Self> {
+        if schema.windowed {
+            return Err(Error::internal("a group has no window yet"));
+        }
         let groups = RowCodec::new(schema.key().iter().map(|column| column.ty.arrow()))?;
         Ok(Self { schema, key, value, groups })
     }

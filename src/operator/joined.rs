@@ -71,15 +71,6 @@ impl JoinSchema {
         joined.values[1].push(right.unwrap_or_else(|| Arc::clone(&self.nulls[1])));
     }
 
-    /// Appends the deletion of a row that is not known.
-    pub(super) fn push_null(&self, joined: &mut Joined, (rowtime, seq): (i64, u64), key: &[u8]) {
-        joined.heads.push_null(rowtime, seq, Op::Delete);
-        joined.key(key);
-        for side in 0..2 {
-            joined.values[side].push(Arc::clone(&self.nulls[side]));
-        }
-    }
-
     fn columns(&self, joined: &Joined) -> Result<Vec<ArrayRef>> {
         let mut columns = self.sides[0].identity.decode(joined.keys.iter().map(|key| &**key))?;
         for (side, rows) in self.sides.iter().zip(&joined.values) {

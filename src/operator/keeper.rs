@@ -1,6 +1,6 @@
 //! [`Keeper`]: the current rows of a table in a store, and changes with before images out of what comes in.
 //!
-//! Store layout: `0` → observed event time · `1 identity` → `rowtime value` · with retention `2 windowstart identity` →
+//! Store layout: `0` → observed event time · `1 identity` → `rowtime value` · with retention `2 windowend identity` →
 //! nothing, for expiry. The identity is the encoded key and window bounds.
 
 use std::ops::{Bound, ControlFlow};
@@ -18,7 +18,7 @@ use arrow::datatypes::Int64Type;
 
 pub(super) const META: u8 = 0;
 pub(super) const ROWS: u8 = 1;
-const BY_START: u8 = 2;
+const BY_END: u8 = 2;
 
 /// Keeps a table's rows.
 pub(super) struct Keeper {
@@ -30,7 +30,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Rows of windows are kept for `retention_ms` from the window's start.
+    /// Rows of windows are kept for `retention_ms` from the window's end: a session may have begun long ago.
     pub(super) fn new(store: usize, schema: &LogicalSchema, retention_ms: Option<i64>) -> Result<Self> {
         let codec = SchemaCodec::new(schema)?;
         let retention_ms = retention_ms.filter(|_| schema.windowed);
@@ -44,7 +44,7 @@ impl Keeper {
         self.observe(cx, batch.rowtime.iter().copied().max().unwrap_or(NO_TIME))?;
         let store = &mut cx.stores[self.store];
         let (identity, values) = batch.data.columns().split_at(self.codec.identity_len);
-        let starts = self.retention_ms.map(|_| identity[self.key_len].as_primitive::<Int64Type>());
+        let ends = self.retention_ms.map(|_| identity[self.key_len + 1].as_primitive::<Int64Type>());
         let ids = self.codec.identity.encode_rows(identity, batch.len())?;
         let rows = self.codec.value.encode_rows(values, batch.len())?;
 
@@ -60,41 +60,37 @@ impl Keeper {
             let (rowtime, seq, id) = (batch.rowtime[row], batch.seq[row], ids.row(row).data());
             let key = keys::key(ROWS, &[id]);
             let old = store.get(&key)?;
-            if let Some(old) = &old {
-                olds.push(old[8..].to_vec());
-            }
-            let by_start = starts.map(|starts| keys::key(BY_START, &[&ordered_i64(starts.value(row)), id]));
+            let known = old.is_some();
+            olds.extend(old);
+            let by_end = ends.map(|ends| keys::key(BY_END, &[&ordered_i64(ends.value(row)), id]));
             let mut emit = |op: Op, cell: (usize, usize)| {
                 heads.push(rowtime, seq, op);
                 sources.push(row as u32);
                 cells.push(cell);
             };
             if op == Op::Delete || batch.is_null_value(row) {
-                match old {
-                    Some(_) => {
-                        emit(Op::Delete, (1, olds.len() - 1));
-                        store.delete(&key);
-                        by_start.inspect(|key| store.delete(key));
-                    }
-                    None if batch.is_null_value(row) => {
-                        heads.push_null(rowtime, seq, Op::Delete);
-                        sources.push(row as u32);
-                        cells.push((0, row));
-                    }
-                    None => emit(Op::Delete, (0, row)),
+                if known {
+                    emit(Op::Delete, (1, olds.len() - 1));
+                    store.delete(&key);
+                    by_end.inspect(|key| store.delete(key));
+                } else if batch.is_null_value(row) {
+                    heads.push_null(rowtime, seq, Op::Delete);
+                    sources.push(row as u32);
+                    cells.push((0, row));
+                } else {
+                    emit(Op::Delete, (0, row));
                 }
+                continue;
+            }
+            if known {
+                emit(Op::UpdateBefore, (1, olds.len() - 1));
+                emit(Op::UpdateAfter, (0, row));
             } else {
-                match old {
-                    Some(_) => {
-                        emit(Op::UpdateBefore, (1, olds.len() - 1));
-                        emit(Op::UpdateAfter, (0, row));
-                    }
-                    None => emit(Op::Insert, (0, row)),
-                }
-                store.put_owned(key, stored_row(rowtime, rows.row(row).data()));
-                if let Some(key) = by_start {
-                    store.put_owned(key, Vec::new());
-                }
+                emit(Op::Insert, (0, row));
+            }
+            store.put_owned(key, stored_row(rowtime, rows.row(row).data()));
+            if let Some(key) = by_end {
+                store.put_owned(key, Vec::new());
             }
         }
         if heads.is_empty() {
@@ -104,7 +100,7 @@ impl Keeper {
         if olds.is_empty() {
             columns.extend(take(values, &sources)?);
         } else {
-            let old_values = self.codec.value.decode(olds.iter().map(Vec::as_slice))?;
+            let old_values = self.codec.value.decode(olds.iter().map(|row| &row[8..]))?;
             columns.extend(pick(values, &old_values, &cells)?);
         }
         let changes = heads.into_table(self.codec.arrow.clone(), columns)?;
@@ -130,9 +126,9 @@ impl Keeper {
         let (Some(retention_ms), Some(observed)) = (self.retention_ms, self.observed) else { return Ok(()) };
         let store = &mut cx.stores[self.store];
         store.put(&[META], &ordered_i64(observed));
-        let end = keys::key(BY_START, &[&ordered_i64(observed.saturating_sub(retention_ms).saturating_add(1))]);
+        let end = keys::key(BY_END, &[&ordered_i64(observed.saturating_sub(retention_ms).saturating_add(1))]);
         let mut expired = Vec::new();
-        store.range(Bound::Included(&[BY_START]), Bound::Excluded(&end), &mut |key, _| {
+        store.range(Bound::Included(&[BY_END]), Bound::Excluded(&end), &mut |key, _| {
             expired.push(key.to_vec());
             ControlFlow::Continue(())
         })?;

@@ -21,7 +21,7 @@ use crate::types::LogicalSchema;
 pub struct Materialize(Keeper);
 
 impl Materialize {
-    /// Rows of `schema`, kept in `store`; rows of windows for `retention_ms` from the window's start.
+    /// Rows of `schema`, kept in `store`; rows of windows for `retention_ms` from the window's end.
     pub fn new(store: usize, schema: &LogicalSchema, retention_ms: Option<i64>) -> Result<Self> {
         Ok(Self(Keeper::new(store, schema, retention_ms)?))
     }

@@ -118,3 +118,6 @@ pub trait Operator: Send {
     /// One line for EXPLAIN.
     fn describe(&self) -> String;
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ pub struct SessionAggregation {
     slots: Slots<Sessions>,
     touched: Vec<usize>,
     /// `EMIT FINAL`: the key and start of each open session by end and ordinal.
-    open: BTreeMap<(i64, u64), (Box<[u8]>, i64)>,
+    open: BTreeMap<(i64, u64), OpenSession>,
     progress: Option<Progress>,
     last_seq: u64,
 }
@@ -54,6 +54,12 @@ pub struct SessionAggregation {
 struct Progress {
     observed: i64,
     sessions: u64,
+}
+
+/// Where a session is found.
+struct OpenSession {
+    key: Box<[u8]>,
+    start: i64,
 }
 
 /// The sessions of one key.
@@ -114,7 +120,10 @@ impl SessionAggregation {
         if self.config.emit_final {
             store.prefix(&[SESSIONS], &mut |key, value| {
                 let (key, start) = key[1..].split_at(key.len() - 9);
-                self.open.insert((i64_at(value), u64_at(&value[8..])), (key.into(), i64_at(start)));
+                self.open.insert(
+                    (i64_at(value), u64_at(&value[8..])),
+                    OpenSession { key: key.into(), start: i64_at(start) },
+                );
                 ControlFlow::Continue(())
             })?;
         }
@@ -161,7 +170,7 @@ impl SessionAggregation {
             if first.key().0.saturating_add(open_ms) >= observed {
                 break;
             }
-            let (key, start) = first.remove();
+            let OpenSession { key, start } = first.remove();
             let slot = self.slot(&cx.stores[self.config.store], &key)?;
             self.touch(slot);
             let sessions = self.slots.get_mut(slot);
@@ -248,7 +257,7 @@ impl Operator for SessionAggregation {
                 told.push(key, seq, op, (start, end), &Calls::results(&session.accumulators));
             }
             if self.config.emit_final {
-                self.open.insert((end, session.ordinal), (key.into(), start));
+                self.open.insert((end, session.ordinal), OpenSession { key: key.into(), start });
             }
             let at = live.partition_point(|other| other.start < start);
             live.insert(at, session);

@@ -222,7 +222,7 @@ pub enum Show {
 }
 
 /// `SELECT …`. Clause order: SELECT, FROM, WINDOW, WHERE, GROUP BY, PARTITION BY, HAVING, ORDER BY, EMIT, LIMIT.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Query {
     /// The projection.
     pub select: Vec<SelectItem>,
@@ -246,6 +246,21 @@ pub struct Query {
     pub limit: Option<u64>,
     /// Where it stands.
     pub span: Span,
+}
+
+impl PartialEq for Query {
+    fn eq(&self, other: &Self) -> bool {
+        self.select == other.select
+            && self.from == other.from
+            && self.window == other.window
+            && self.filter == other.filter
+            && self.group_by == other.group_by
+            && self.partition_by == other.partition_by
+            && self.having == other.having
+            && self.order_by == other.order_by
+            && self.emit == other.emit
+            && self.limit == other.limit
+    }
 }
 
 /// `EMIT …`

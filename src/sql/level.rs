@@ -8,7 +8,9 @@ const AND: u8 = 2;
 pub(super) const NOT: u8 = 3;
 /// Comparisons, IS NULL, BETWEEN, IN, LIKE: two of them never follow one another without brackets.
 pub(super) const PREDICATE: u8 = 4;
-const CONCAT: u8 = 5;
+/// Operands of predicates, and keys: what holds no predicate, NOT, AND or OR outside brackets.
+pub(super) const VALUE: u8 = 5;
+const CONCAT: u8 = VALUE;
 const SUM: u8 = 6;
 const PRODUCT: u8 = 7;
 pub(super) const SIGN: u8 = 8;

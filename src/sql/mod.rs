@@ -54,3 +54,11 @@ pub fn parse_type(text: &str) -> Result<TypeExpr> {
     parser.end()?;
     Ok(ty)
 }
+
+/// The milliseconds of `5 MINUTES`.
+pub fn parse_duration(text: &str) -> Result<i64> {
+    let mut parser = Parser::new(text);
+    let ms = parser.duration()?;
+    parser.end()?;
+    Ok(ms)
+}

@@ -9,6 +9,7 @@ use super::ast::{
     SelectItem, Show, Statement, StatementKind, TypeExpr, WindowExpr, Within,
 };
 use super::keywords::{is_leading, is_reserved, needs_quotes};
+use super::print_expr::{Values, at_level};
 use crate::time::WindowKind;
 
 /// `text` as a string literal of KSQL.
@@ -262,10 +263,10 @@ impl Display for Query {
             write!(f, " WHERE {filter}")?;
         }
         if !self.group_by.is_empty() {
-            write!(f, " GROUP BY {}", List(&self.group_by))?;
+            write!(f, " GROUP BY {}", Values(&self.group_by))?;
         }
         if !self.partition_by.is_empty() {
-            write!(f, " PARTITION BY {}", List(&self.partition_by))?;
+            write!(f, " PARTITION BY {}", Values(&self.partition_by))?;
         }
         if let Some(having) = &self.having {
             write!(f, " HAVING {having}")?;
@@ -288,7 +289,7 @@ impl Display for SelectItem {
             Self::All(_) => f.write_str("*"),
             Self::AllOf(source) => write!(f, "{source}.*"),
             Self::Fields(base) => {
-                super::print_expr::at_level(f, base, super::level::PRIMARY)?;
+                at_level(f, base, super::level::PRIMARY)?;
                 f.write_str("->*")
             }
             Self::Expr { expr, alias: Some(alias) } => write!(f, "{expr} AS {alias}"),

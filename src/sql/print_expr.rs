@@ -14,6 +14,19 @@ impl Display for Expr {
     }
 }
 
+/// Items between commas, each a value as [`level::VALUE`] says.
+pub(super) struct Values<'a>(pub(super) &'a [Expr]);
+
+impl Display for Values<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (i, expr) in self.0.iter().enumerate() {
+            f.write_str(if i > 0 { ", " } else { "" })?;
+            at_level(f, expr, level::VALUE)?;
+        }
+        Ok(())
+    }
+}
+
 /// `expr` where an operator binds it at `min`.
 pub(super) fn at_level(f: &mut Formatter<'_>, expr: &Expr, min: u8) -> fmt::Result {
     if level::of(expr) >= min {
@@ -29,7 +42,7 @@ fn not(negated: bool) -> &'static str {
 }
 
 fn write(f: &mut Formatter<'_>, expr: &Expr) -> fmt::Result {
-    let value = level::PREDICATE + 1;
+    let value = level::VALUE;
     match &expr.kind {
         ExprKind::Null => f.write_str("NULL"),
         ExprKind::Boolean(true) => f.write_str("TRUE"),

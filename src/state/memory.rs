@@ -1,9 +1,9 @@
 //! [`MemoryBase`]: committed state in memory.
 
 use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 
-use super::store::StateBase;
+use super::store::{StateBase, Visit};
 use crate::error::Result;
 
 /// Committed state in an ordered map.
@@ -18,12 +18,7 @@ impl StateBase for MemoryBase {
         Ok(self.map.get(key).cloned())
     }
 
-    fn range(
-        &self,
-        from: Bound<&[u8]>,
-        to: Bound<&[u8]>,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<()> {
+    fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, visit: &mut Visit<'_>) -> Result<()> {
         for (key, value) in self.map.range::<[u8], _>((from, to)) {
             if visit(key, value).is_break() {
                 break;

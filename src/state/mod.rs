@@ -9,4 +9,4 @@ pub mod store;
 
 pub use memory::MemoryBase;
 pub use rows::RowCodec;
-pub use store::{StateBase, StateStore};
+pub use store::{StateBase, StateStore, Visit};

@@ -5,17 +5,15 @@ use std::ops::{Bound, ControlFlow};
 
 use crate::error::Result;
 
+/// Is shown keys and values in order, and says whether to go on.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
 /// Committed state: ordered bytes.
 pub trait StateBase: Send {
     /// The value of a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
     /// Visits keys in byte order until told to stop.
-    fn range(
-        &self,
-        from: Bound<&[u8]>,
-        to: Bound<&[u8]>,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<()>;
+    fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, visit: &mut Visit<'_>) -> Result<()>;
     /// Applies writes (`None` deletes) as one.
     fn apply(&mut self, writes: &mut dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<()>;
     /// Rough memory held, in bytes.
@@ -64,12 +62,7 @@ impl StateStore {
     }
 
     /// Visits keys in byte order until told to stop, uncommitted writes included.
-    pub fn range(
-        &self,
-        from: Bound<&[u8]>,
-        to: Bound<&[u8]>,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<()> {
+    pub fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, visit: &mut Visit<'_>) -> Result<()> {
         if is_empty(from, to) {
             return Ok(());
         }
@@ -109,7 +102,7 @@ impl StateStore {
     }
 
     /// Visits all keys that start with `prefix`.
-    pub fn prefix(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) -> Result<()> {
+    pub fn prefix(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<()> {
         self.range(Bound::Included(prefix), Bound::Unbounded, &mut |key, value| {
             if key.starts_with(prefix) { visit(key, value) } else { ControlFlow::Break(()) }
         })

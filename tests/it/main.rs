@@ -1,1 +1,6 @@
-fn main() {}
+//! Integration tests. Those that need a Kafka lie in modules named `kafka`, so that `--skip kafka::` leaves them out.
+
+mod broker;
+mod kafka;
+mod support;
+mod tidy;

@@ -20,7 +20,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("plan", &["sql", "expr", "catalog", "types", "error", "time"]),
     (
         "runtime",
-        &["plan", "operator", "expr", "sql", "catalog", "format", "state", "broker", "change", "types", "error", "time"],
+        &[
+            "plan", "operator", "expr", "sql", "catalog", "format", "state", "broker", "change", "types", "error",
+            "time",
+        ],
     ),
     (
         "engine",
@@ -50,7 +53,8 @@ const LONG_FILES: &[(&str, &str)] = &[];
 
 fn sources() -> Vec<(String, String)> {
     fn visit(dir: &Path, files: &mut Vec<PathBuf>) {
-        let mut entries: Vec<_> = fs::read_dir(dir).expect("src is readable").map(|e| e.expect("entry").path()).collect();
+        let mut entries: Vec<_> =
+            fs::read_dir(dir).expect("src is readable").map(|e| e.expect("entry").path()).collect();
         entries.sort();
         for path in entries {
             if path.is_dir() {
@@ -131,9 +135,10 @@ fn crates_stay_in_their_quarantine() {
             continue;
         }
         for (krate, places) in QUARANTINE {
-            let named = text.lines().filter(|line| !line.trim_start().starts_with("//")).any(|line| {
-                line.contains(&format!("{krate}::")) || line.contains(&format!("use {krate};"))
-            });
+            let named = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .any(|line| line.contains(&format!("{krate}::")) || line.contains(&format!("use {krate};")));
             if named && !places.iter().any(|place| file.starts_with(place)) {
                 wrong.push(format!("{file} names {krate}"));
             }
@@ -205,7 +210,8 @@ fn every_query_file_has_a_test() {
 
 #[test]
 fn architecture_shows_the_layer_table() {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ARCHITECTURE.md")).expect("readable");
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ARCHITECTURE.md")).expect("readable");
     for (module, _) in LAYERS {
         assert!(text.contains(&format!("`{module}`")), "docs/ARCHITECTURE.md does not name `{module}`");
     }

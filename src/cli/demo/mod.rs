@@ -16,7 +16,7 @@ use super::args::DemoArgs;
 use super::config::Settings;
 use super::datagen::{Kind, Pace, Shop, Topics, produce};
 use super::failure::Failure;
-use super::open::{self, Backend};
+use super::open::{self, Host};
 use super::run::over;
 use super::signals::Signals;
 use super::terminal::Terminal;
@@ -84,15 +84,15 @@ fn show(
         ..settings.clone()
     };
     let started = clock.monotonic_us();
-    let backend = open::open(&settings, None)?;
-    let generator = Generator::start(backend.broker(), args, clock)?;
+    let host = open::open(&settings, None)?;
+    let generator = Generator::start(host.broker(), args, clock)?;
     let folder = queries::folder(&place.dir)?;
-    backend.deploy(&folder, true, false)?;
-    let session = backend.session()?;
+    host.deploy(&folder, true, false)?;
+    let session = host.session();
     let mut board = Board::new(args.speed);
     let mut reported = started;
     loop {
-        board.refresh(&session.queries(), backend.broker().as_ref(), clock.as_ref())?;
+        board.refresh(&session.queries(), host.broker().as_ref(), clock.as_ref())?;
         board.generated = generator.sent();
         board.elapsed_us = clock.monotonic_us() - started;
         generator.check()?;
@@ -108,14 +108,15 @@ fn show(
         }
         clock.sleep(FRAME);
     }
-    finish(generator, session, &backend)?;
+    finish(generator, session, &host)?;
     Ok(screen::summary(&board, terminal.width()))
 }
 
-fn finish(generator: Generator, session: Box<dyn crate::engine::Session + '_>, backend: &Backend) -> Result<()> {
+fn finish(generator: Generator, session: Box<dyn crate::engine::Session + '_>, host: &Host) -> Result<()> {
     generator.stop()?;
     drop(session);
-    backend.shutdown()
+    host.shutdown();
+    Ok(())
 }
 
 /// The data directory, removed at the end when nobody asked for it.

@@ -39,7 +39,7 @@ impl Binder<'_> {
             _ => None,
         };
         if let Some(function) = lambda {
-            return self.lambda_call(function, &upper, args, span);
+            return self.lambda_call(function, &upper, args);
         }
         match functions::kind_of(&upper) {
             Some(FunctionKind::Aggregate) => {
@@ -57,12 +57,16 @@ impl Binder<'_> {
         if star {
             return Err(Error::semantic(format!("{upper}(*) is no call")).hint("Only COUNT takes *."));
         }
-        self.resolved(&upper, name, args, span, functions::resolve_scalar)
+        let env = self.env;
+        self.resolved(&upper, name, args, span, &|name, types| match env {
+            Some(env) => functions::resolve_scalar_in(env, name, types),
+            None => functions::resolve_scalar(name, types),
+        })
     }
 
     /// A call of a table function: its cells are arrays, whose items become rows.
     pub(in crate::expr) fn table_call(&mut self, name: &Name, args: &[Expr], span: Span) -> Result<Node> {
-        self.resolved(&name.text.to_uppercase(), name, args, span, functions::resolve_table)
+        self.resolved(&name.text.to_uppercase(), name, args, span, &functions::resolve_table)
     }
 
     /// A call with its arguments bound and its overload chosen by `resolve`.
@@ -72,7 +76,7 @@ impl Binder<'_> {
         name: &Name,
         args: &[Expr],
         span: Span,
-        resolve: fn(&str, &[ArgType]) -> Result<Resolved>,
+        resolve: &dyn Fn(&str, &[ArgType]) -> Result<Resolved>,
     ) -> Result<Node> {
         let nodes = args
             .iter()
@@ -100,12 +104,14 @@ impl Binder<'_> {
             }
         })?;
         let args = nodes.into_iter().zip(&resolved.params).map(|(node, param)| coerce(node, param)).collect();
-        Ok(Node::new(Kind::Call { eval: resolved.eval, args }, resolved.returns))
+        // > KSQL: IFNULL and COALESCE replace values that could not be computed, too.
+        let contain = matches!(upper, "IFNULL" | "COALESCE");
+        Ok(Node::new(Kind::Call { eval: resolved.eval, args, contain }, resolved.returns))
     }
 
-    fn lambda_call(&mut self, function: LambdaFunction, name: &str, args: &[Expr], span: Span) -> Result<Node> {
+    fn lambda_call(&mut self, function: LambdaFunction, name: &str, args: &[Expr]) -> Result<Node> {
         let usage = || {
-            Error::semantic(format!("{name} is called in another way")).at(span).hint(match function {
+            Error::semantic(format!("{name} is called in another way")).hint(match function {
                 LambdaFunction::Transform => {
                     "Write TRANSFORM(array, x => …) or TRANSFORM(map, (k, v) => key, (k, v) => value)."
                 }

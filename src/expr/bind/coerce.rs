@@ -9,7 +9,7 @@ use crate::expr::cast::{fit_decimal, parse_double};
 use crate::expr::node::{Kind, Node};
 use crate::expr::rules::widens;
 use crate::expr::text;
-use crate::types::{Decimal, SqlType, Value};
+use crate::types::{Decimal, SqlType, StructField, Value};
 
 /// `node` as `target`; the caller has made sure that the conversion exists.
 pub(in crate::expr) fn coerce(node: Node, target: &SqlType) -> Node {
@@ -42,8 +42,34 @@ pub(super) fn lenient(value: &Value, from: &SqlType, target: &SqlType) -> Option
         }
         (Value::Int(_) | Value::BigInt(_), SqlType::Double) => Some(Value::Double(value.as_i64()? as f64)),
         (Value::Decimal(v), SqlType::Double) => Some(Value::Double(v.to_f64())),
-        _ => None,
+        _ => lenient_parts(value, from, target),
     }
+}
+
+/// Nested literals convert part by part; fields that a struct does not have are NULL.
+fn lenient_parts(value: &Value, from: &SqlType, target: &SqlType) -> Option<Value> {
+    Some(match (value, from, target) {
+        (Value::Array(items), SqlType::Array(own), SqlType::Array(item)) => {
+            Value::Array(items.iter().map(|value| lenient(value, own, item)).collect::<Option<_>>()?)
+        }
+        (Value::Map(entries), SqlType::Map(own_key, own_value), SqlType::Map(key, value)) => Value::Map(
+            entries
+                .iter()
+                .map(|(k, v)| Some((lenient(k, own_key, key)?, lenient(v, own_value, value)?)))
+                .collect::<Option<_>>()?,
+        ),
+        (Value::Struct(values), SqlType::Struct(own), SqlType::Struct(fields)) => {
+            if own.iter().any(|field| fields.iter().all(|other| other.name != field.name)) {
+                return None;
+            }
+            let field = |field: &StructField| match own.iter().position(|other| other.name == field.name) {
+                Some(at) => lenient(values.get(at)?, &own[at].ty, &field.ty),
+                None => Some(Value::Null),
+            };
+            Value::Struct(fields.iter().map(field).collect::<Option<_>>()?)
+        }
+        _ => return None,
+    })
 }
 
 fn read(text: &str, target: &SqlType) -> Option<Value> {

@@ -2,12 +2,13 @@
 
 use super::{Binder, boolean, coerce, coerce::lenient};
 use crate::error::{Error, Result};
+use crate::expr::cast::parse_double;
 use crate::expr::node::{Kind, Node};
 use crate::expr::rules::{as_decimal, common_type};
 use crate::expr::text;
 use crate::sql::ast::{BinaryOp, Expr, ExprKind};
 use crate::types::sql_type::DECIMAL_PRECISION_MAX;
-use crate::types::{SqlType, SystemColumn, Value};
+use crate::types::{Decimal, SqlType, SystemColumn, Value};
 
 /// Both sides of a comparison, brought to one type.
 pub(super) fn operands(op: BinaryOp, left: Node, right: Node, exprs: (&Expr, &Expr)) -> Result<(Node, Node)> {
@@ -121,50 +122,65 @@ fn timestamp_literal(node: Node, expr: &Expr) -> Result<Node> {
     Ok(Node::literal(&Value::BigInt(ms), SqlType::BigInt))
 }
 
+/// An item of a list of `target`s, of a type that has one in common with them.
+fn list_item(node: Node, target: &SqlType) -> Result<Node> {
+    let Some(own) = node.ty.clone() else { return Ok(node) };
+    if own.is_numeric() && target.is_numeric() {
+        return Ok(node);
+    }
+    let converted = node.literal_value().and_then(|value| {
+        let text = value.as_str().filter(|_| target.is_numeric());
+        text.map_or_else(|| Some((lenient(&value, &own, target)?, target.clone())), number)
+    });
+    if let Some((value, ty)) = converted {
+        return Ok(Node::literal(&value, ty));
+    }
+    match (target, &own) {
+        _ if common_type(target, &own).is_some() => Ok(node),
+        (SqlType::Timestamp, SqlType::Date) => Ok(coerce(node, target)),
+        (_, SqlType::String) if target.is_temporal() && !node.is_literal() => Ok(coerce(node, target)),
+        _ => Err(match node.literal_value() {
+            Some(Value::String(text)) => Error::semantic(format!("'{text}' is no {target}")),
+            _ => {
+                Error::semantic(format!("a list of {target} cannot hold a {own}")).hint("CAST(… AS type) converts it.")
+            }
+        }),
+    }
+}
+
+/// The number that a text is, as the narrowest type that holds it.
+fn number(text: &str) -> Option<(Value, SqlType)> {
+    let text = text.trim();
+    if let Ok(v) = text.parse::<i64>() {
+        let small = i32::try_from(v).map(|v| (Value::Int(v), SqlType::Int));
+        return Some(small.unwrap_or((Value::BigInt(v), SqlType::BigInt)));
+    }
+    let plain = !text.contains(['e', 'E']);
+    if let Some(v) = Decimal::parse(text).filter(|v| plain && v.precision() <= DECIMAL_PRECISION_MAX) {
+        return Some((Value::Decimal(v), SqlType::Decimal(v.precision().max(1), v.scale)));
+    }
+    Some((Value::Double(parse_double(text)?), SqlType::Double))
+}
+
 impl Binder<'_> {
     /// > KSQL: literals in the list convert leniently: `'10'` for a number, `10` for a string, `'y'` for a boolean.
     pub(super) fn in_list(&mut self, expr: &Expr, list: &[Expr]) -> Result<Node> {
-        let mut node = self.bind(expr)?;
-        let Some(ty) = node.ty.clone() else {
+        let node = self.bind(expr)?;
+        let Some(mut target) = node.ty.clone() else {
             return Err(Error::semantic("NULL is in no list").at(expr.span).hint("Write IS NULL."));
         };
         let mut items = Vec::with_capacity(list.len());
         for item in list {
-            let bound = self.bind(item)?;
-            let Some(own) = bound.ty.clone() else {
-                items.push(coerce(bound, &ty));
-                continue;
-            };
-            if own.is_numeric() && ty.is_numeric() {
-                items.push(bound);
-                continue;
+            let bound = list_item(self.bind(item)?, &target).map_err(|error| error.at(item.span))?;
+            if let Some(own) = &bound.ty
+                && let Some(wider) = common_type(&target, own)
+            {
+                target = wider;
             }
-            match bound.literal_value().map(|value| lenient(&value, &own, &ty)) {
-                Some(Some(value)) => items.push(Node::literal(&value, ty.clone())),
-                Some(None) if !own.is_nested() => {
-                    return Err(Error::semantic(format!("a list of {ty} cannot hold this {own}")).at(item.span));
-                }
-                _ => {
-                    let (_, item) =
-                        operands(BinaryOp::Eq, node.clone(), bound, (expr, item)).map_err(|e| e.at(item.span))?;
-                    items.push(item);
-                }
-            }
+            items.push(bound);
         }
-        // Numbers meet at the widest of them.
-        if ty.is_numeric() {
-            let types = items.iter().filter_map(|item| item.ty.as_ref());
-            let widest = types.fold(Some(ty.clone()), |widest, ty| common_type(&widest?, ty));
-            match widest {
-                Some(SqlType::Decimal(precision, _)) if precision > DECIMAL_PRECISION_MAX => {}
-                Some(widest) => {
-                    node = coerce(node, &widest);
-                    items = items.into_iter().map(|item| coerce(item, &widest)).collect();
-                }
-                None => {}
-            }
-        }
-        Ok(Node::new(Kind::In { expr: node.boxed(), list: items }, SqlType::Boolean))
+        let items = items.into_iter().map(|item| coerce(item, &target)).collect();
+        Ok(Node::new(Kind::In { expr: coerce(node, &target).boxed(), list: items }, SqlType::Boolean))
     }
 
     pub(super) fn case(

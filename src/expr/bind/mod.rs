@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::compile::Scope;
 use super::eval::like::LikePattern;
 use super::eval::{Failures, Rows};
+use super::functions::FunctionEnv;
 use super::node::{Kind, Node};
 use super::rules::{arithmetic_type, as_decimal, castable, resolve_type};
 use crate::error::{Error, Result, Span, did_you_mean};
@@ -23,13 +24,15 @@ pub(super) use coerce::{assign, coerce};
 /// Types expressions over one scope.
 pub(super) struct Binder<'a> {
     scope: &'a Scope,
+    /// The world that functions see; `None` is the machine's.
+    env: Option<&'a FunctionEnv>,
     /// Parameters of the enclosing lambdas; their columns lie behind the scope's.
     params: Vec<(String, SqlType)>,
 }
 
 impl<'a> Binder<'a> {
-    pub(super) fn new(scope: &'a Scope) -> Self {
-        Self { scope, params: Vec::new() }
+    pub(super) fn new(scope: &'a Scope, env: Option<&'a FunctionEnv>) -> Self {
+        Self { scope, env, params: Vec::new() }
     }
 
     /// The typed form of `expr`, constants folded.
@@ -207,7 +210,12 @@ impl<'a> Binder<'a> {
 fn fold(node: Node) -> Node {
     let mut constant = true;
     node.children(&mut |child| constant &= child.is_literal());
-    let foldable = !matches!(node.kind, Kind::Literal(_) | Kind::Column(_) | Kind::Call { .. } | Kind::Lambda { .. });
+    let foldable = match &node.kind {
+        Kind::Literal(_) | Kind::Column(_) | Kind::Lambda { .. } => false,
+        // A function of nothing is a clock or a die.
+        Kind::Call { eval, args, .. } => !args.is_empty() && !eval.volatile(),
+        _ => true,
+    };
     if !constant || !foldable || node.ty.is_none() {
         return node;
     }

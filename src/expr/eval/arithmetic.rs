@@ -26,9 +26,8 @@ pub(super) fn compute(
     if let (SqlType::Decimal(_, s1), SqlType::Decimal(_, s2), SqlType::Decimal(precision, scale)) =
         (types.0, types.1, ty)
     {
-        let rule = Rule { op, s1: *s1, s2: *s2, precision: (*precision).min(DECIMAL_PRECISION_MAX), scale: *scale };
-        let result = rows::<Decimal128Type>((left, right), failures, |a, b| rule.apply(a, b));
-        let array: Decimal128Array = result;
+        let rule = Rule::new(op, (*s1, *s2), (*precision).min(DECIMAL_PRECISION_MAX), *scale);
+        let array: Decimal128Array = rows::<Decimal128Type>((left, right), failures, |a, b| rule.apply(a, b));
         return Ok(Arc::new(array.with_data_type(ty.arrow())));
     }
     Ok(match (op, ty) {
@@ -89,26 +88,50 @@ struct Rule {
     s2: u8,
     precision: u8,
     scale: u8,
+    /// What the digits of either side are multiplied with; `None` when that does not fit 128 bits.
+    factors: Option<(i128, i128)>,
+    /// The least number that is too large.
+    limit: u128,
 }
 
 impl Rule {
-    fn apply(&self, a: i128, b: i128) -> Result<i128, String> {
-        let narrow = match self.op {
-            BinaryOp::Add => self.up(a, self.s1).zip(self.up(b, self.s2)).and_then(|(a, b)| a.checked_add(b)),
-            BinaryOp::Subtract => self.up(a, self.s1).zip(self.up(b, self.s2)).and_then(|(a, b)| a.checked_sub(b)),
-            BinaryOp::Multiply if self.s1 + self.s2 == self.scale => a.checked_mul(b),
-            _ => None,
+    fn new(op: BinaryOp, (s1, s2): (u8, u8), precision: u8, scale: u8) -> Self {
+        let power = |exponent: i32| 10i128.checked_pow(u32::try_from(exponent).ok()?);
+        let (a, b, s) = (i32::from(s1), i32::from(s2), i32::from(scale));
+        let factors = match op {
+            BinaryOp::Multiply => (a + b == s).then_some((1, 1)),
+            BinaryOp::Divide => power(s - a + b).map(|factor| (factor, 1)),
+            _ => power(s - a).zip(power(s - b)),
         };
-        let result = match narrow {
+        Self { op, s1, s2, precision, scale, factors, limit: 10u128.pow(u32::from(precision)) }
+    }
+
+    fn apply(&self, a: i128, b: i128) -> Result<i128, String> {
+        let result = match self.narrow(a, b) {
             Some(result) => result,
             None => self.wide(i256::from_i128(a), i256::from_i128(b))?.to_i128().ok_or_else(|| self.overflow())?,
         };
         // 38 nines is the most that storage holds; the type may promise more.
-        if result.unsigned_abs() < 10u128.pow(u32::from(self.precision)) { Ok(result) } else { Err(self.overflow()) }
+        if result.unsigned_abs() < self.limit { Ok(result) } else { Err(self.overflow()) }
     }
 
-    fn up(&self, v: i128, scale: u8) -> Option<i128> {
-        v.checked_mul(10i128.checked_pow(u32::from(self.scale.checked_sub(scale)?))?)
+    /// The result, if it is exact and everything on the way fits 128 bits.
+    fn narrow(&self, a: i128, b: i128) -> Option<i128> {
+        let (x, y) = self.factors?;
+        let (a, b) = (a.checked_mul(x)?, b.checked_mul(y)?);
+        match self.op {
+            BinaryOp::Add => a.checked_add(b),
+            BinaryOp::Subtract => a.checked_sub(b),
+            BinaryOp::Multiply => a.checked_mul(b),
+            BinaryOp::Divide => {
+                if a.checked_rem(b)? == 0 {
+                    a.checked_div(b)
+                } else {
+                    None
+                }
+            }
+            _ => a.checked_rem(b),
+        }
     }
 
     fn overflow(&self) -> String {

@@ -4,10 +4,13 @@
 
 use std::sync::Arc;
 
+use ahash::AHashSet;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array, new_null_array};
 use arrow::compute;
+use arrow::compute::kernels::zip::zip;
+use arrow::datatypes::{DataType, Int32Type, Int64Type};
 
-use super::{Cells, Failures, Rows, compare};
+use super::{Cells, Failures, Rows, compare, holding};
 use crate::error::Result;
 use crate::expr::node::{Kind, Node};
 use crate::sql::ast::BinaryOp;
@@ -43,9 +46,46 @@ pub(super) fn logic(left: &Node, right: &Node, rows: &Rows, failures: &mut Failu
     Ok(Cells::wrap(result, same))
 }
 
+/// A list longer than this is looked up in a set.
+const FEW: usize = 8;
+
+/// `IN` by lookup, for a list of literals of a type that hashes.
+fn in_set(array: &ArrayRef, list: &[Node]) -> Option<BooleanArray> {
+    let literals = list
+        .iter()
+        .map(|node| match &node.kind {
+            Kind::Literal(literal) => Some(literal),
+            _ => None,
+        })
+        .collect::<Option<Vec<_>>>()?;
+    let literals = literals.into_iter().filter(|literal| literal.is_valid(0));
+    macro_rules! lookup {
+        ($get:expr) => {{
+            let set: AHashSet<_> = literals.map(|literal| $get(literal, 0)).collect();
+            (0..array.len()).map(|row| Some(array.is_valid(row) && set.contains(&$get(array, row)))).collect()
+        }};
+    }
+    Some(match array.data_type() {
+        DataType::Utf8 => lookup!(string_at),
+        DataType::Int32 => lookup!(|array: &ArrayRef, row| array.as_primitive::<Int32Type>().value(row)),
+        DataType::Int64 => lookup!(|array: &ArrayRef, row| array.as_primitive::<Int64Type>().value(row)),
+        _ => return None,
+    })
+}
+
+fn string_at(array: &ArrayRef, row: usize) -> &str {
+    array.as_string::<i32>().value(row)
+}
+
 /// `expr IN (list)`; a NULL on either side matches nothing.
 pub(super) fn in_list(expr: &Node, list: &[Node], rows: &Rows, failures: &mut Failures) -> Result<Cells> {
     let cells = expr.cells(rows, failures)?;
+    if list.len() > FEW
+        && let Cells::Each(array) = &cells
+        && let Some(found) = in_set(array, list)
+    {
+        return Ok(Cells::Each(Arc::new(found)));
+    }
     let mut found: Option<(BooleanArray, bool)> = None;
     for item in list {
         let item = item.cells(rows, failures)?;
@@ -76,6 +116,10 @@ pub(super) fn case(
     rows: &Rows,
     failures: &mut Failures,
 ) -> Result<ArrayRef> {
+    let mut parts = whens.iter().flat_map(|(when, then)| [when, then]).chain(otherwise);
+    if !rows.in_lambda && parts.all(Node::cannot_fail) {
+        return case_at_once(whens, otherwise, ty, rows, failures);
+    }
     // Source 0 is NULL, for rows that nothing chooses.
     let mut sources: Vec<ArrayRef> = vec![new_null_array(&ty.arrow(), 1)];
     let mut choice: Vec<(usize, usize)> = vec![(0, 0); rows.len];
@@ -97,19 +141,40 @@ pub(super) fn case(
         }
         let condition = over(when, rows, &remaining, failures)?;
         let holds = condition.array().as_boolean();
-        let (picked, rest): (Vec<(usize, u32)>, Vec<(usize, u32)>) =
-            remaining.iter().copied().enumerate().partition(|(i, _)| {
-                let at = condition.at(*i);
-                holds.is_valid(at) && holds.value(at)
-            });
-        remaining = rest.into_iter().map(|(_, row)| row).collect();
-        choose(&picked.into_iter().map(|(_, row)| row).collect::<Vec<_>>(), then, failures)?;
+        let (mut picked, mut rest) = (Vec::new(), Vec::new());
+        for (i, row) in remaining.into_iter().enumerate() {
+            let at = condition.at(i);
+            let chosen = holds.is_valid(at) && holds.value(at);
+            if chosen { &mut picked } else { &mut rest }.push(row);
+        }
+        remaining = rest;
+        choose(&picked, then, failures)?;
     }
     if let Some(node) = otherwise {
         choose(&remaining, node, failures)?;
     }
     let arrays: Vec<&dyn Array> = sources.iter().map(AsRef::as_ref).collect();
     Ok(compute::interleave(&arrays, &choice)?)
+}
+
+/// [`case`] when every part is cheap and cannot fail: all of them over all rows, then chosen from the last to the first.
+fn case_at_once(
+    whens: &[(Node, Node)],
+    otherwise: Option<&Node>,
+    ty: &SqlType,
+    rows: &Rows,
+    failures: &mut Failures,
+) -> Result<ArrayRef> {
+    let mut result = match otherwise {
+        Some(node) => node.cells(rows, failures)?,
+        None => Cells::Same(new_null_array(&ty.arrow(), 1)),
+    };
+    for (when, then) in whens.iter().rev() {
+        let condition = when.cells(rows, failures)?.expand(rows.len)?;
+        let then = then.cells(rows, failures)?;
+        result = Cells::Each(zip(&holding(condition.as_boolean()), &then, &result)?);
+    }
+    result.expand(rows.len)
 }
 
 /// The cells of `node` for the rows `picked`, in that order.

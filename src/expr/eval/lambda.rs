@@ -10,7 +10,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::compute;
 use arrow::datatypes::DataType;
 
-use super::{Failures, Rows, nested};
+use super::{Failures, Rows, holding, nested};
 use crate::error::{Error, Result};
 use crate::expr::node::{LambdaFunction, Node};
 use crate::types::{SqlType, Value, ValueBuilder};
@@ -89,6 +89,7 @@ impl Call<'_> {
         used.truncate(self.first);
         let indices = UInt32Array::from(parents.to_vec());
         let mut inner_rows = rows.select(&used, parents.len(), |column| Ok(compute::take(column, &indices, None)?))?;
+        inner_rows.in_lambda = true;
         inner_rows.columns.truncate(self.first);
         inner_rows.columns.extend(params);
         let mut inner = Failures::default();
@@ -143,7 +144,7 @@ impl Call<'_> {
     ) -> Result<ArrayRef> {
         let body = self.bodies.first().ok_or_else(|| Error::internal("FILTER without lambda"))?;
         let keep = self.body(body, elements.columns.clone(), &elements.parents, rows, failures)?;
-        let keep = compute::prep_null_mask_filter(keep.as_boolean());
+        let keep = holding(keep.as_boolean());
         let mut lengths = vec![0; rows.len];
         for (i, parent) in elements.parents.iter().enumerate() {
             lengths[*parent as usize] += usize::from(keep.value(i));

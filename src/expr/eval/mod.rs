@@ -32,12 +32,21 @@ struct Failure {
     reason: String,
     /// Only a cell inside a collection is NULL, not the result.
     contained: bool,
+    /// Not worth a report.
+    silent: bool,
 }
 
 impl Failures {
     /// Row `row` has no result.
     pub fn add(&mut self, row: usize, reason: impl Into<String>) {
-        self.list.push(Failure { row, reason: reason.into(), contained: false });
+        self.list.push(Failure { row, reason: reason.into(), contained: false, silent: false });
+    }
+
+    /// Rows where `array` is NULL have no result, which is not reported.
+    fn add_nulls(&mut self, array: &ArrayRef) {
+        let Some(nulls) = array.nulls().filter(|nulls| nulls.null_count() > 0) else { return };
+        let rows = (0..array.len()).filter(|row| nulls.is_null(*row));
+        self.list.extend(rows.map(|row| Failure { row, reason: String::new(), contained: false, silent: true }));
     }
 
     /// Takes over failures of parts of a collection; `row` says which row a part belongs to.
@@ -53,8 +62,8 @@ impl Failures {
     /// What failed since `before` failed in the one cell of all rows.
     fn spread(&mut self, before: usize, rows: usize) {
         let Some(first) = self.list.drain(before..).next() else { return };
-        let (reason, contained) = (first.reason, first.contained);
-        self.list.extend((0..rows).map(|row| Failure { row, reason: reason.clone(), contained }));
+        let Failure { reason, contained, silent, .. } = first;
+        self.list.extend((0..rows).map(|row| Failure { row, reason: reason.clone(), contained, silent }));
     }
 
     fn retain(&mut self, keep: impl Fn(usize) -> bool) {
@@ -79,6 +88,7 @@ impl Failures {
 
     /// One report a row, the first.
     pub(super) fn report(mut self, place: &str, errors: &mut Vec<RecordError>) {
+        self.list.retain(|failure| !failure.silent);
         self.list.sort_by_key(|failure| failure.row);
         self.list.dedup_by_key(|failure| failure.row);
         let report = |f: Failure| RecordError { row: f.row, place: place.to_owned(), reason: f.reason };
@@ -91,16 +101,18 @@ impl Failures {
 pub(super) struct Rows {
     columns: Vec<ArrayRef>,
     len: usize,
+    /// > KSQL: arithmetic with a NULL element makes the whole call of a lambda function NULL.
+    in_lambda: bool,
 }
 
 impl Rows {
     pub(super) fn of(batch: &RecordBatch) -> Self {
-        Self { columns: batch.columns().to_vec(), len: batch.num_rows() }
+        Self { columns: batch.columns().to_vec(), len: batch.num_rows(), in_lambda: false }
     }
 
     /// One row without columns: constants are evaluated over it.
     pub(super) fn unit() -> Self {
-        Self { columns: Vec::new(), len: 1 }
+        Self { columns: Vec::new(), len: 1, in_lambda: false }
     }
 
     /// The same columns, of which those in `used` hold `keep` rows only; the others must not be read.
@@ -117,7 +129,7 @@ impl Rows {
                 }
             })
             .collect::<Result<_>>()?;
-        Ok(Self { columns, len })
+        Ok(Self { columns, len, in_lambda: self.in_lambda })
     }
 }
 
@@ -162,6 +174,14 @@ impl Cells {
     }
 }
 
+/// True or false: NULL counts as false.
+pub(super) fn holding(values: &BooleanArray) -> BooleanArray {
+    match values.nulls() {
+        Some(nulls) if nulls.null_count() > 0 => BooleanArray::new(values.values() & nulls.inner(), None),
+        _ => BooleanArray::new(values.values().clone(), None),
+    }
+}
+
 impl Datum for Cells {
     fn get(&self) -> (&dyn Array, bool) {
         (self.array().as_ref(), self.same())
@@ -192,6 +212,9 @@ impl Node {
                 let ty = self.sql_type()?;
                 let types = (left.sql_type()?, right.sql_type()?);
                 let result = arithmetic::compute(*op, (&left_cells, &right_cells), types, ty, failures)?;
+                if rows.in_lambda {
+                    failures.add_nulls(&result);
+                }
                 Ok(Cells::wrap(result, same))
             }
             Kind::Negate(expr) => {
@@ -239,9 +262,15 @@ impl Node {
                 let cast = cast_array(cells.array(), expr.sql_type()?, self.sql_type()?, failures)?;
                 Ok(Cells::wrap(cast, cells.same()))
             }
-            Kind::Call { eval, args } => {
-                let args =
-                    args.iter().map(|arg| arg.cells(rows, failures)?.expand(rows.len)).collect::<Result<Vec<_>>>()?;
+            Kind::Call { eval, args, contain } => {
+                let arg = |arg: &Node| {
+                    if *contain {
+                        nested::element(arg, rows, failures)
+                    } else {
+                        arg.cells(rows, failures)?.expand(rows.len)
+                    }
+                };
+                let args = args.iter().map(arg).collect::<Result<Vec<_>>>()?;
                 let mut errors = Vec::new();
                 let result = eval.evaluate(&args, rows.len, &mut errors)?;
                 errors.into_iter().for_each(|error| failures.add(error.row, error.reason));

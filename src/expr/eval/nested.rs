@@ -16,7 +16,7 @@ use crate::types::sql_type::struct_fields;
 use crate::types::{SqlType, Value, ValueBuilder};
 
 /// An element's cells, failures contained in it.
-fn element(node: &Node, rows: &Rows, failures: &mut Failures) -> Result<ArrayRef> {
+pub(super) fn element(node: &Node, rows: &Rows, failures: &mut Failures) -> Result<ArrayRef> {
     let mut inner = Failures::default();
     let array = node.result(rows, &mut inner)?;
     failures.contain(inner, |row| row);

@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::builder::{Builder, push_bool};
-use super::{Decoded, Decoder, Encoder, Layout, NullRows, check_size, number};
+use super::{Decoded, Decoder, Encoder, Layout, NullRows, Side, check_size, number};
 use crate::change::{Payloads, Slots};
 use crate::error::{Error, RecordError, Result};
 use crate::types::FormatSpec;
@@ -140,12 +140,15 @@ impl Decoder for DelimitedDecoder {
 pub(super) struct DelimitedEncoder {
     delimiter: char,
     columns: usize,
+    /// A key of a single column: when that is NULL, so is the key.
+    single_key: bool,
     field: Vec<u8>,
 }
 
 impl DelimitedEncoder {
     pub(super) fn new(layout: &Layout<'_>, delimiter: char) -> Self {
-        Self { delimiter, columns: layout.columns.len(), field: Vec::new() }
+        let single_key = layout.side == Side::Key && layout.columns.len() == 1;
+        Self { delimiter, columns: layout.columns.len(), single_key, field: Vec::new() }
     }
 }
 
@@ -161,7 +164,7 @@ impl Encoder for DelimitedEncoder {
             return Err(Error::internal(format!("{} columns for {}", columns.len(), self.columns)));
         }
         for row in 0..rows {
-            if null.is_some_and(|null| null.value(row)) {
+            if null.is_some_and(|null| null.value(row)) || self.single_key && columns[0].is_null(row) {
                 out.push_null();
                 continue;
             }

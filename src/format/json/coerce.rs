@@ -13,7 +13,6 @@ use super::fields::{Fields, NONE, Shape};
 use super::text;
 use crate::format::builder::{Builder, Var, push_bool};
 use crate::format::number;
-use crate::types::Decimal;
 
 /// Why a record cannot be read, and where in it.
 #[derive(Debug)]
@@ -309,11 +308,7 @@ fn integer(jiter: &mut Jiter<'_>, peek: Peek, ty: &str, strings: bool) -> Outcom
 #[cold]
 fn cut(text: &[u8], ty: &str) -> Outcome<i64> {
     let text = String::from_utf8_lossy(text);
-    Decimal::parse(&text)
-        .and_then(|decimal| Some(decimal.unscaled / 10i128.checked_pow(u32::from(decimal.scale))?))
-        .or_else(|| text.parse::<f64>().ok().filter(|number| number.abs() < 9.2e18).map(|number| number as i128))
-        .and_then(|whole| i64::try_from(whole).ok())
-        .ok_or_else(|| Fault::new(format!("{} is out of range for {ty}", number::clip(&text))))
+    number::whole_part(&text).ok_or_else(|| Fault::new(format!("{} is out of range for {ty}", number::clip(&text))))
 }
 
 fn narrow(number: i64, ty: &str) -> Outcome<i32> {

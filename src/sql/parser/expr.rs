@@ -32,6 +32,16 @@ impl Parser<'_> {
         self.expr_at(level::OR)
     }
 
+    /// An expression without a predicate, NOT, AND or OR outside brackets.
+    pub(super) fn value(&mut self) -> Result<Expr> {
+        let value = self.expr_at(level::VALUE)?;
+        if self.infix().is_some() {
+            let hint = "Put the condition in brackets, or compute it in an earlier query.";
+            return Err(self.expected("the end of the key").hint(hint));
+        }
+        Ok(value)
+    }
+
     /// An expression whose outermost operator binds at least as tightly as `min`.
     fn expr_at(&mut self, min: u8) -> Result<Expr> {
         self.nested(|p| p.climb(min))
@@ -114,8 +124,7 @@ impl Parser<'_> {
         }
         self.advance();
         let left = Box::new(left);
-        // Operands of predicates are values: no predicate, NOT, AND or OR without brackets.
-        let value = level::PREDICATE + 1;
+        let value = level::VALUE;
         Ok(match infix {
             Infix::Binary(op) => {
                 let right = Box::new(self.expr_at(level::of_binary(op) + 1)?);

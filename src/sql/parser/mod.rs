@@ -14,11 +14,14 @@ use super::keywords::{is_leading, is_reserved};
 use super::token::{Open, Token, TokenKind};
 use crate::error::{Error, Result, Span, did_you_mean};
 
-/// How deep brackets, calls and types may be nested.
+/// How deep brackets, calls and types may be nested: about 1 MB of stack in a debug build.
 const MAX_NESTING: usize = 100;
 
 /// How high the tree of an expression may grow, chains of operators included.
 const MAX_HEIGHT: usize = 500;
+
+/// Reserved words before which a comma cannot be meant.
+const ENDERS: [&str; 8] = ["AS", "END", "FROM", "GROUP", "HAVING", "SELECT", "WHERE", "WITH"];
 
 /// A place in the tokens of a text.
 pub(super) struct Parser<'a> {
@@ -258,10 +261,10 @@ impl<'a> Parser<'a> {
         };
         let after_comma = self.pos > 0 && matches!(self.tokens[self.pos - 1].kind, TokenKind::Symbol(","));
         match &token.kind {
-            TokenKind::Word(word) if after_comma && is_reserved(word) => {
+            TokenKind::Word(word) if after_comma && ENDERS.contains(&word.as_str()) => {
                 error.hint(format!("Remove the comma before {word}."))
             }
-            TokenKind::Word(word) if what.contains("name") && is_reserved(word) => {
+            TokenKind::Word(word) if what.contains("name") && !what.contains("type") && is_reserved(word) => {
                 error.hint(format!("{word} is a reserved word; quote it to use it as a name: `{word}`."))
             }
             TokenKind::Symbol(")") | TokenKind::End if after_comma => error.hint("Remove the comma at the end."),
@@ -301,7 +304,19 @@ impl<'a> Parser<'a> {
         } else if let Some(near) = did_you_mean(word, clauses) {
             error.hint(format!("Did you mean {near}?"))
         } else {
-            error
+            self.after_misspelt(error, &clauses)
+        }
+    }
+
+    /// Adds a hint when the word just taken, as an alias, looks like one of `words`.
+    fn after_misspelt(&self, error: Error, words: &[&str]) -> Error {
+        let before = self.pos.checked_sub(1).map(|pos| &self.tokens[pos].kind);
+        match before {
+            Some(TokenKind::Word(word)) => match did_you_mean(word, words.iter().copied()) {
+                Some(near) if near != word => error.hint(format!("Did you mean {near} instead of {word}?")),
+                _ => error,
+            },
+            _ => error,
         }
     }
 }

@@ -18,7 +18,7 @@ impl Parser<'_> {
         }
         let select = self.list(Self::select_item)?;
         if !self.eat("FROM") {
-            return Err(self.expected_words(&["FROM"]));
+            return Err(self.after_misspelt(self.expected_words(&["FROM"]), &["FROM"]));
         }
         let from = self.relation()?;
         let window = if self.at("WINDOW") { Some(self.window()?) } else { None };
@@ -73,10 +73,10 @@ impl Parser<'_> {
 
     /// `base->*`, if that is what comes next.
     fn fields(&mut self) -> Result<Option<Expr>> {
-        // Only worth trying when there is such an arrow before the item's end.
+        // Only worth trying when there is such an arrow in the statement.
         let arrow = self.tokens[self.pos..]
             .windows(2)
-            .take_while(|pair| !matches!(&pair[0].kind, TokenKind::Word(w) if w == "FROM"))
+            .take_while(|pair| pair[0].kind != TokenKind::Symbol(";"))
             .any(|pair| matches!((&pair[0].kind, &pair[1].kind), (TokenKind::Symbol("->"), TokenKind::Symbol("*"))));
         if !arrow {
             return Ok(None);
@@ -125,7 +125,8 @@ impl Parser<'_> {
             let source = self.aliased_source()?;
             let within = if self.eat("WITHIN") { Some(self.within()?) } else { None };
             if !self.eat("ON") {
-                return Err(self.expected_words(if within.is_some() { &["ON"] } else { &["WITHIN", "ON"] }));
+                let words: &[&str] = if within.is_some() { &["ON"] } else { &["WITHIN", "ON"] };
+                return Err(self.after_misspelt(self.expected_words(words), words));
             }
             let on = self.expr()?;
             joins.push(Join { kind, source, within, on, span: AnySpan(self.span_from(start)) });
@@ -174,6 +175,10 @@ impl Parser<'_> {
     fn window(&mut self) -> Result<WindowExpr> {
         let start = self.start();
         self.advance();
+        // > KSQL: a window may be given a name, which nothing refers to.
+        if self.is_name(0) && matches!(self.word_at(1), Some("TUMBLING" | "HOPPING" | "SESSION")) {
+            self.advance();
+        }
         let kind = match self.word_at(0) {
             Some("TUMBLING") => WindowKind::Tumbling,
             Some("HOPPING") => WindowKind::Hopping,
@@ -235,7 +240,7 @@ impl Parser<'_> {
             // One item in brackets may be the start of a longer expression.
             self.pos = pos;
         }
-        self.list(Self::expr)
+        self.list(Self::value)
     }
 
     fn order(&mut self) -> Result<(Expr, bool)> {

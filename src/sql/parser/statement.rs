@@ -104,7 +104,7 @@ impl Parser<'_> {
         let table = self.stream_or_table(others)?;
         let if_not_exists = self.eat_all(&["IF", "NOT", "EXISTS"]);
         let name = self.source_name(table)?;
-        let elements = if self.at_symbol("(") { Some(self.elements()?) } else { None };
+        let elements = if self.at_symbol("(") { Some(self.elements(table)?) } else { None };
         let properties = self.properties()?;
         if !self.eat("AS") {
             if self.at("SELECT") {
@@ -296,7 +296,7 @@ impl Parser<'_> {
             let table = self.at("TABLE");
             self.advance();
             let name = self.source_name(table)?;
-            let elements = if self.at_symbol("(") { Some(self.elements()?) } else { None };
+            let elements = if self.at_symbol("(") { Some(self.elements(table)?) } else { None };
             let properties = self.properties()?;
             let (or_replace, source, if_not_exists) = (false, false, false);
             return Ok(StatementKind::AssertSource(CreateSource {

@@ -66,7 +66,13 @@ impl Parser<'_> {
             }
             _ => {
                 let name = self.name("the name of a type")?;
-                if self.at_symbol("(") {
+                // > KSQL: a string's length is accepted and means nothing, be it a number or the word STRING.
+                let length = matches!(self.token_at(1).kind, TokenKind::Integer) || self.word_at(1) == Some("STRING");
+                if self.at_symbol("(") && matches!(name.text.as_str(), "VARCHAR" | "STRING") && length {
+                    self.advance();
+                    self.advance();
+                    self.expect_symbol(")")?;
+                } else if self.at_symbol("(") {
                     return Err(self.expected("the end of the type").hint("Only DECIMAL takes parameters."));
                 }
                 Ok(TypeExpr::Named(name))
@@ -80,12 +86,21 @@ impl Parser<'_> {
         u8::try_from(number).map_err(|_| super::out_of_range(self.source(span), span))
     }
 
-    /// `(name type [constraint], …)`
-    pub(super) fn elements(&mut self) -> Result<Vec<Element>> {
+    /// `(name type [constraint], …)` of a table or a stream.
+    pub(super) fn elements(&mut self, table: bool) -> Result<Vec<Element>> {
         self.bracketed(|p| {
             let name = p.name("a column name")?;
             let ty = p.type_expr()?;
-            Ok(Element { name, ty, constraint: p.constraint()? })
+            let start = p.start();
+            let constraint = p.constraint()?;
+            let wrong = match (table, &constraint) {
+                (true, Constraint::Key) => ("a table has a PRIMARY KEY, not a KEY", "Write PRIMARY KEY."),
+                (false, Constraint::PrimaryKey) => {
+                    ("a stream has a KEY, not a PRIMARY KEY", "Write KEY: several records may have the same one.")
+                }
+                _ => return Ok(Element { name, ty, constraint }),
+            };
+            Err(Error::semantic(wrong.0).at(p.span_from(start)).hint(wrong.1))
         })
     }
 
@@ -165,7 +180,7 @@ impl Parser<'_> {
     }
 
     /// `n unit`, in milliseconds.
-    pub(super) fn duration(&mut self) -> Result<i64> {
+    pub(in crate::sql) fn duration(&mut self) -> Result<i64> {
         let start = self.start();
         let amount = self.unsigned("a length of time such as 5 MINUTES")?;
         let word = self.word_at(0).unwrap_or_default();

@@ -1,1 +1,7 @@
-//! Tests of the grammar as a whole.
+//! Tests of the grammar as a whole: what reads as what, what prints as what, and what is refused how.
+
+mod arbitrary;
+mod errors;
+mod expressions;
+mod properties;
+mod statements;

@@ -77,15 +77,15 @@ enum Sign {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OffsetForm {
     /// `+HH`, and minutes when they are not zero
-    HourMinuteIfNeeded,
+    MinuteIfNeeded,
     /// `+HHMM`
-    HourMinute,
+    Minute,
     /// `+HH:MM`
-    HourColonMinute,
+    ColonMinute,
     /// `+HHMM`, and seconds when they are not zero
-    HourMinuteSecond,
+    SecondIfNeeded,
     /// `+HH:MM`, and seconds when they are not zero
-    HourColonMinuteColonSecond,
+    ColonSecondIfNeeded,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -292,16 +292,16 @@ fn letter(c: char, count: usize) -> Result<Item, String> {
         'X' | 'x' if count <= 5 => {
             let utc = c == 'X';
             match count {
-                1 => offset(OffsetForm::HourMinuteIfNeeded, if utc { "Z" } else { "+00" }),
-                2 => offset(OffsetForm::HourMinute, if utc { "Z" } else { "+0000" }),
-                3 => offset(OffsetForm::HourColonMinute, if utc { "Z" } else { "+00:00" }),
-                4 => offset(OffsetForm::HourMinuteSecond, if utc { "Z" } else { "+0000" }),
-                _ => offset(OffsetForm::HourColonMinuteColonSecond, if utc { "Z" } else { "+00:00" }),
+                1 => offset(OffsetForm::MinuteIfNeeded, if utc { "Z" } else { "+00" }),
+                2 => offset(OffsetForm::Minute, if utc { "Z" } else { "+0000" }),
+                3 => offset(OffsetForm::ColonMinute, if utc { "Z" } else { "+00:00" }),
+                4 => offset(OffsetForm::SecondIfNeeded, if utc { "Z" } else { "+0000" }),
+                _ => offset(OffsetForm::ColonSecondIfNeeded, if utc { "Z" } else { "+00:00" }),
             }
         }
-        'Z' if count <= 3 => offset(OffsetForm::HourMinute, "+0000"),
+        'Z' if count <= 3 => offset(OffsetForm::Minute, "+0000"),
         'Z' if count == 4 => Ok(Item::GmtOffset { full: true }),
-        'Z' if count == 5 => offset(OffsetForm::HourColonMinuteColonSecond, "Z"),
+        'Z' if count == 5 => offset(OffsetForm::ColonSecondIfNeeded, "Z"),
         'W' | 'F' | 'a' | 'S' | 'n' | 'N' | 'A' | 'z' | 'O' | 'X' | 'x' | 'Z' => too_many(),
         _ => Err(format!("unknown letter {c}")),
     }

@@ -127,23 +127,23 @@ fn offset(text: &str, form: OffsetForm, zero: &str) -> Option<(i32, usize)> {
         _ => return None,
     };
     let two = |at: usize| -> Option<i32> {
-        let value = text.get(at..at + 2).filter(|t| t.bytes().all(|b| b.is_ascii_digit()))?.parse().ok();
-        value
+        let digits = text.get(at..at + 2)?;
+        if digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
     };
     let colon = |at: usize| (bytes.get(at) == Some(&b':')).then_some(());
     let hours = two(1)?;
     let (minutes, seconds, used) = match form {
-        OffsetForm::HourMinuteIfNeeded => two(3).map_or((0, 0, 3), |m| (m, 0, 5)),
-        OffsetForm::HourMinute => (two(3)?, 0, 5),
-        OffsetForm::HourColonMinute => {
+        OffsetForm::MinuteIfNeeded => two(3).map_or((0, 0, 3), |m| (m, 0, 5)),
+        OffsetForm::Minute => (two(3)?, 0, 5),
+        OffsetForm::ColonMinute => {
             colon(3)?;
             (two(4)?, 0, 6)
         }
-        OffsetForm::HourMinuteSecond => {
+        OffsetForm::SecondIfNeeded => {
             let minutes = two(3)?;
             two(5).map_or((minutes, 0, 5), |s| (minutes, s, 7))
         }
-        OffsetForm::HourColonMinuteColonSecond => {
+        OffsetForm::ColonSecondIfNeeded => {
             colon(3)?;
             let minutes = two(4)?;
             colon(6).and_then(|()| two(7)).map_or((minutes, 0, 6), |s| (minutes, s, 9))

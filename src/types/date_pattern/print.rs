@@ -109,13 +109,13 @@ fn offset(out: &mut String, seconds: i32, form: OffsetForm, zero: &str) {
     let (hours, minutes, seconds) = (s / 3600, s / 60 % 60, s % 60);
     let _ = write!(out, "{sign}{hours:02}");
     let _ = match form {
-        OffsetForm::HourMinuteIfNeeded if minutes == 0 => Ok(()),
-        OffsetForm::HourMinuteIfNeeded | OffsetForm::HourMinute => write!(out, "{minutes:02}"),
-        OffsetForm::HourColonMinute => write!(out, ":{minutes:02}"),
-        OffsetForm::HourMinuteSecond if seconds == 0 => write!(out, "{minutes:02}"),
-        OffsetForm::HourMinuteSecond => write!(out, "{minutes:02}{seconds:02}"),
-        OffsetForm::HourColonMinuteColonSecond if seconds == 0 => write!(out, ":{minutes:02}"),
-        OffsetForm::HourColonMinuteColonSecond => write!(out, ":{minutes:02}:{seconds:02}"),
+        OffsetForm::MinuteIfNeeded if minutes == 0 => Ok(()),
+        OffsetForm::MinuteIfNeeded | OffsetForm::Minute => write!(out, "{minutes:02}"),
+        OffsetForm::ColonMinute => write!(out, ":{minutes:02}"),
+        OffsetForm::SecondIfNeeded if seconds == 0 => write!(out, "{minutes:02}"),
+        OffsetForm::SecondIfNeeded => write!(out, "{minutes:02}{seconds:02}"),
+        OffsetForm::ColonSecondIfNeeded if seconds == 0 => write!(out, ":{minutes:02}"),
+        OffsetForm::ColonSecondIfNeeded => write!(out, ":{minutes:02}:{seconds:02}"),
     };
 }
 

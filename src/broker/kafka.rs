@@ -1,0 +1,297 @@
+//! Kafka as the broker, through librdkafka: administration here, reading and writing in the modules below.
+//!
+//! **Invariant:** nothing here creates a topic by asking for it.
+
+mod consumer;
+mod error;
+mod native;
+mod producer;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll as TaskPoll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::{Metadata, MetadataTopic};
+
+use self::consumer::{ANSWER, KafkaConsumer, committed, wait_a_little, watermarks};
+use self::error::{crate_failed, kind};
+use self::native::NativeConsumer;
+use self::producer::KafkaProducer;
+use super::{Broker, CommittedOffset, Consumer, ConsumerOptions, Producer, ProducerOptions, TopicInfo};
+use super::{TopicPartition, TopicSpec};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long the first answer may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// The group of clients that belong to none: librdkafka wants a name, the broker never hears it.
+const NO_GROUP: &str = "eddyline-no-group";
+
+/// A Kafka cluster. Clones are handles to the same connections.
+#[derive(Clone)]
+pub struct KafkaBroker {
+    shared: Arc<Shared>,
+}
+
+/// What the clients of a cluster share.
+struct Shared {
+    bootstrap: String,
+    /// librdkafka properties of the user.
+    extra: BTreeMap<String, String>,
+    /// Asks for metadata; as a consumer, since asking as a producer may create topics.
+    probe: NativeConsumer,
+    admin: AdminClient<DefaultClientContext>,
+}
+
+impl fmt::Debug for KafkaBroker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The properties may hold passwords.
+        f.debug_struct("KafkaBroker").field("bootstrap", &self.shared.bootstrap).finish_non_exhaustive()
+    }
+}
+
+impl KafkaBroker {
+    /// Connects to `host:port,…`; `extra` are librdkafka properties, which win over ours.
+    pub fn connect(bootstrap: &str, extra: &BTreeMap<String, String>) -> Result<Self> {
+        let mut config = base_config(bootstrap);
+        config.set("group.id", NO_GROUP).set("isolation.level", "read_committed");
+        config.extend(extra.clone());
+        let creating = |error| crate_failed("creating a Kafka client", &error);
+        let probe = NativeConsumer::new(&config).map_err(creating)?;
+        let mut config = base_config(bootstrap);
+        config.extend(extra.clone());
+        let admin: AdminClient<DefaultClientContext> = config.create().map_err(creating)?;
+        let shared = Shared { bootstrap: bootstrap.to_owned(), extra: extra.clone(), probe, admin };
+        shared.greet()?;
+        Ok(Self { shared: Arc::new(shared) })
+    }
+}
+
+fn base_config(bootstrap: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", bootstrap)
+        .set("reconnect.backoff.max.ms", "2000")
+        .set("log.connection.close", "false");
+    config
+}
+
+impl Shared {
+    fn config(&self) -> ClientConfig {
+        base_config(&self.bootstrap)
+    }
+
+    fn override_with_extra(&self, config: &mut ClientConfig) {
+        config.extend(self.extra.clone());
+    }
+
+    /// Makes sure that somebody is there, in pieces so that a refusal is seen before the time is over.
+    fn greet(&self) -> Result<()> {
+        let piece = Duration::from_millis(500);
+        let mut waited = Duration::ZERO;
+        while self.probe.client().fetch_metadata(None, piece).is_err() {
+            waited += piece;
+            self.probe.serve();
+            if waited < CONNECT {
+                continue;
+            }
+            let error = Error::new(ErrorKind::Unavailable, format!("no broker answers at {}", self.bootstrap));
+            let error = match self.probe.context().trouble() {
+                Some(reason) => error.caused_by(reason),
+                None => error,
+            };
+            return Err(error.hint(
+                "Check the address and that the broker runs; if it wants TLS or SASL, set kafka.security.protocol \
+                 and its companions.",
+            ));
+        }
+        Ok(())
+    }
+
+    fn metadata(&self, name: &str) -> Result<Metadata> {
+        let found = self.probe.client().fetch_metadata(Some(name), ANSWER);
+        found.map_err(|error| self.unreachable(&format!("looking up topic {name}"), &error))
+    }
+
+    fn topic(&self, name: &str) -> Result<Option<TopicInfo>> {
+        let found = self.metadata(name)?;
+        let Some(topic) = found.topics().first() else { return Ok(None) };
+        match topic.error() {
+            None => Ok(Some(info(topic))),
+            Some(code) => match RDKafkaErrorCode::from(code) {
+                RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => Ok(None),
+                code => Err(Error::new(kind(code), format!("looking up topic {name}: {code}"))),
+            },
+        }
+    }
+
+    fn unreachable(&self, doing: &str, error: &rdkafka::error::KafkaError) -> Error {
+        let error = crate_failed(doing, error);
+        self.probe.serve();
+        match self.probe.context().trouble() {
+            Some(reason) if error.kind() == ErrorKind::Unavailable => error.caused_by(reason),
+            _ => error,
+        }
+    }
+
+    fn consumer(&self, options: &ConsumerOptions) -> Result<NativeConsumer> {
+        let mut config = self.config();
+        config
+            .set("client.id", &options.client_id)
+            .set("group.id", options.group.as_deref().unwrap_or(NO_GROUP))
+            .set("isolation.level", if options.read_uncommitted { "read_uncommitted" } else { "read_committed" })
+            .set("partition.assignment.strategy", "range")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "earliest")
+            .set("allow.auto.create.topics", "false")
+            // A member that was killed is missed after this.
+            .set("session.timeout.ms", "10000")
+            // Members hear of a rebalance by the answer to a heartbeat.
+            .set("heartbeat.interval.ms", "1000")
+            // An end of a partition is told after a fetch that brought nothing.
+            .set("fetch.wait.max.ms", "100")
+            .set("fetch.queue.backoff.ms", "5")
+            .set("max.partition.fetch.bytes", "4194304")
+            .set("queued.min.messages", "200000")
+            .set("queued.max.messages.kbytes", "131072");
+        self.override_with_extra(&mut config);
+        NativeConsumer::new(&config).map_err(|error| crate_failed("creating a consumer", &error))
+    }
+
+    /// Waits until the cluster's answer to `topic` is as it should be.
+    fn await_topic(&self, name: &str, settled: impl Fn(Option<&MetadataTopic>) -> bool) -> Result<()> {
+        for _ in 0..100 {
+            let found = self.metadata(name)?;
+            if settled(found.topics().first().filter(|topic| topic.error().is_none())) {
+                return Ok(());
+            }
+            wait_a_little();
+        }
+        Err(Error::new(ErrorKind::Unavailable, format!("the cluster is slow to agree about topic {name}")))
+    }
+}
+
+fn info(topic: &MetadataTopic) -> TopicInfo {
+    let replicas = topic.partitions().first().map_or(0, |partition| partition.replicas().len());
+    TopicInfo { name: topic.name().to_owned(), partitions: topic.partitions().len() as i32, replicas: replicas as i32 }
+}
+
+/// Waits for one of rdkafka's administrative futures; its own thread completes them.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        if let TaskPoll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return value;
+        }
+        std::thread::park();
+    }
+}
+
+/// The verdict on the one thing that was asked for.
+fn verdict<T>(
+    doing: &str,
+    result: rdkafka::error::KafkaResult<Vec<Result<T, (String, RDKafkaErrorCode)>>>,
+) -> Result<()> {
+    match result.map_err(|error| crate_failed(doing, &error))?.pop() {
+        Some(Err((_, code))) => Err(Error::new(kind(code), format!("{doing}: {code}"))),
+        _ => Ok(()),
+    }
+}
+
+impl Broker for KafkaBroker {
+    fn name(&self) -> String {
+        self.shared.bootstrap.clone()
+    }
+
+    fn create_topic(&self, spec: &TopicSpec) -> Result<()> {
+        // -1 leaves the number to the cluster.
+        let replicas = TopicReplication::Fixed(spec.replicas.unwrap_or(-1));
+        let mut topic = NewTopic::new(&spec.name, spec.partitions, replicas);
+        for (key, value) in &spec.config {
+            topic = topic.set(key, value);
+        }
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+        let created = wait(self.shared.admin.create_topics([&topic], &options));
+        match verdict(&format!("creating topic {}", spec.name), created) {
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                return Err(Error::new(ErrorKind::Conflict, format!("topic {} already exists", spec.name)));
+            }
+            other => other?,
+        }
+        self.shared.await_topic(&spec.name, |topic| {
+            topic.is_some_and(|topic| {
+                topic.partitions().len() as i32 == spec.partitions
+                    && topic.partitions().iter().all(|partition| partition.leader() >= 0)
+            })
+        })
+    }
+
+    fn delete_topic(&self, name: &str) -> Result<()> {
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+        let deleted = wait(self.shared.admin.delete_topics(&[name], &options));
+        match verdict(&format!("deleting topic {name}"), deleted) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(Error::not_found(format!("topic {name} does not exist")));
+            }
+            other => other?,
+        }
+        self.shared.await_topic(name, |topic| topic.is_none())
+    }
+
+    fn topic(&self, name: &str) -> Result<Option<TopicInfo>> {
+        self.shared.topic(name)
+    }
+
+    fn topics(&self) -> Result<Vec<TopicInfo>> {
+        let found = self.shared.probe.client().fetch_metadata(None, ANSWER);
+        let found = found.map_err(|error| self.shared.unreachable("listing topics", &error))?;
+        let mut topics: Vec<_> =
+            found.topics().iter().map(info).filter(|topic| !topic.name.starts_with("__")).collect();
+        topics.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(topics)
+    }
+
+    fn consumer(&self, options: &ConsumerOptions) -> Result<Box<dyn Consumer>> {
+        Ok(Box::new(KafkaConsumer::new(self.shared.consumer(options)?, options.clone())))
+    }
+
+    fn producer(&self, options: &ProducerOptions) -> Result<Box<dyn Producer>> {
+        Ok(Box::new(KafkaProducer::new(self.shared.clone(), options)?))
+    }
+
+    fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<CommittedOffset>> {
+        let options = ConsumerOptions { group: Some(group.to_owned()), ..ConsumerOptions::default() };
+        committed(&self.shared.consumer(&options)?, partitions)
+    }
+
+    fn delete_group(&self, group: &str) -> Result<()> {
+        let options = AdminOptions::new().request_timeout(Some(ANSWER));
+        let deleted = wait(self.shared.admin.delete_groups(&[group], &options));
+        match verdict(&format!("deleting group {group}"), deleted) {
+            // A group that never committed is as good as deleted.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
+        watermarks(&self.shared.probe, partition)
+    }
+}

@@ -1,0 +1,370 @@
+//! [`Engine`]: the interpreter on a broker, with its command log; sessions talk to it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::backend::{Backend, Rehearsal};
+use super::command_log::{Command, CommandLog};
+use super::config::{EngineConfig, Properties, canonical};
+use super::deploy::{self, Deployment, QueryFile};
+use super::interpreter::{Done, Interpreter, Run};
+use super::live::Live;
+use super::local_session::LocalSession;
+use super::session::{QueryStatus, Session};
+use crate::broker::Broker;
+use crate::catalog::{Catalog, Source};
+use crate::error::{Error, Result};
+use crate::runtime::processing_log;
+use crate::sql::ast::{Statement, StatementKind};
+use crate::sql::{parse_statement, split_statements, substitute};
+use crate::time::Clock;
+use crate::types::{FormatSpec, SourceKind};
+
+/// Statements and queries on a broker.
+pub struct Engine {
+    config: EngineConfig,
+    inner: Mutex<Inner>,
+}
+
+/// What one statement at a time may touch.
+pub struct Inner {
+    /// Names and queries.
+    pub interpreter: Interpreter,
+    /// The broker and its workers.
+    pub live: Live,
+    log: Option<CommandLog>,
+    deployed: BTreeMap<String, String>,
+}
+
+impl Engine {
+    /// Opens the command log and does everything in it again: queries resume where they stood.
+    pub fn start(config: EngineConfig, broker: Arc<dyn Broker>, clock: Arc<dyn Clock>) -> Result<Arc<Self>> {
+        for (key, value) in &config.properties {
+            super::config::check(key, value)?;
+        }
+        let live = Live::new(config.clone(), broker.clone(), clock.clone());
+        let log_topic = processing_log::topic(&config.service_id);
+        live.ensure_topic(&log_topic, 1, Vec::new())?;
+        let interpreter = Interpreter { default_partitions: config.default_partitions, ..Interpreter::default() };
+        let mut inner = Inner { interpreter, live, log: None, deployed: BTreeMap::new() };
+        inner.interpreter.catalog.add_source(log_source(&log_topic), false)?;
+        let (log, commands) = CommandLog::open(broker, &config.service_id, config.default_replicas, clock.as_ref())?;
+        inner.interpreter.next_id = log.next();
+        inner.log = Some(log);
+        for command in commands {
+            inner.replay(command)?;
+        }
+        Ok(Arc::new(Self { config, inner: Mutex::new(inner) }))
+    }
+
+    /// A new conversation.
+    pub fn session(self: &Arc<Self>) -> Box<dyn Session> {
+        Box::new(LocalSession::new(self.clone(), self.base_properties()))
+    }
+
+    /// Properties of a session that set none.
+    pub fn base_properties(&self) -> Properties {
+        let canonical = |(key, value): (&String, &String)| (canonical(key).to_owned(), value.clone());
+        Properties(self.config.properties.iter().map(canonical).collect())
+    }
+
+    /// The engine, for one statement.
+    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Deploys the query files of a folder as persistent jobs. `check_only` tries everything and changes nothing;
+    /// `replace` ends a changed file's queries, drops what they fill, and runs the new text.
+    pub fn deploy(&self, path: &Path, replace: bool, check_only: bool) -> Result<Deployment> {
+        let files = deploy::in_dependency_order(deploy::read(path)?)?;
+        let mut inner = self.lock();
+        let mut deployment = Deployment::default();
+        let (mut new, mut unchanged) = (Vec::new(), Vec::new());
+        for file in files {
+            match inner.deployed.get(&file.name) {
+                None => new.push(file),
+                Some(old) if *old == file.text => unchanged.push(file),
+                Some(old) => {
+                    deployment.changed.push((file.name.clone(), deploy::difference(old, &file.text)));
+                    if replace {
+                        new.push(file);
+                    }
+                }
+            }
+        }
+        let there: Vec<&str> = new.iter().chain(&unchanged).map(|file| file.name.as_str()).collect();
+        let changed = |name: &String| deployment.changed.iter().any(|(file, _)| file == name);
+        deployment.removed =
+            inner.deployed.keys().filter(|n| !there.contains(&n.as_str()) && !changed(n)).cloned().collect();
+        for file in &unchanged {
+            deployment.resumed.extend(inner.queries_of(&file.name));
+        }
+        let base = self.base_properties();
+        inner.rehearse(&new, &base)?;
+        if check_only {
+            return Ok(deployment);
+        }
+        for file in new {
+            if inner.deployed.contains_key(&file.name) {
+                inner.remove(&file.name)?;
+            }
+            let before: Vec<String> = inner.interpreter.queries.keys().cloned().collect();
+            inner.deploy_file(&file, &base)?;
+            let started = inner.interpreter.queries.keys().filter(|id| !before.contains(id));
+            deployment.started.extend(started.cloned());
+        }
+        Ok(deployment)
+    }
+
+    /// Commits and stops every query; the next start resumes them.
+    pub fn shutdown(&self) {
+        self.lock().live.shutdown();
+    }
+
+    /// What every persistent query is doing.
+    pub fn queries(&self) -> Vec<QueryStatus> {
+        self.lock().statuses()
+    }
+}
+
+impl Inner {
+    /// Runs a statement that changes something, and writes it down; `None` when it is none of those.
+    pub fn change(
+        &mut self,
+        statement: &Statement,
+        properties: &Properties,
+        file: Option<&str>,
+    ) -> Result<Option<Done>> {
+        // Everything is tried first: a statement that cannot work leaves no topic behind.
+        let mut rehearsed = self.interpreter.clone();
+        let mut stage = Rehearsal::new(&self.live);
+        let mut rehearsal = Run { properties, backend: &mut stage, replay: None, file };
+        if rehearsed.run(statement, &mut rehearsal)?.is_none() {
+            return Ok(None);
+        }
+        let mut run = Run { properties, backend: &mut self.live, replay: None, file };
+        let done = self.interpreter.run(statement, &mut run)?;
+        if let Some(done) = &done
+            && done.changed
+        {
+            let is_terminate = matches!(statement.kind, StatementKind::Terminate { .. });
+            if is_terminate {
+                for query_id in done.ended.clone() {
+                    self.write(&Command::Terminate { query_id })?;
+                }
+            } else {
+                self.write(&Command::Statement {
+                    sql: statement.text.clone(),
+                    properties: properties.0.clone(),
+                    query: done.started.clone(),
+                    file: file.map(str::to_owned),
+                })?;
+            }
+        }
+        Ok(done)
+    }
+
+    fn write(&mut self, command: &Command) -> Result<()> {
+        let now_ms = self.live.now_ms();
+        if let Some(log) = &mut self.log {
+            log.append(command, now_ms)?;
+            self.interpreter.next_id = log.next();
+        }
+        Ok(())
+    }
+
+    /// Does again what an earlier start did.
+    fn replay(&mut self, command: Command) -> Result<()> {
+        match command {
+            Command::Statement { sql, properties, query, file } => {
+                let statement = parse_statement(&sql)?;
+                let properties = Properties(properties);
+                let file = file.as_deref();
+                let mut run = Run { properties: &properties, backend: &mut self.live, replay: query.as_ref(), file };
+                match self.interpreter.run(&statement, &mut run) {
+                    Ok(_) => {}
+                    // One query that cannot start keeps no other from running.
+                    Err(error) => tracing::error!(%error, sql, "a statement of the command log failed"),
+                }
+            }
+            Command::Terminate { query_id } => {
+                self.live.stop(&query_id)?;
+                self.interpreter.queries.shift_remove(&query_id);
+            }
+            Command::Deployed { file, text } => {
+                self.deployed.insert(file, text);
+            }
+            Command::Removed { file } => {
+                self.deployed.remove(&file);
+            }
+        }
+        Ok(())
+    }
+
+    fn queries_of(&self, file: &str) -> Vec<String> {
+        let queries = self.interpreter.queries.values();
+        queries.filter(|query| query.file.as_deref() == Some(file)).map(|query| query.id.clone()).collect()
+    }
+
+    /// Tries files without touching anything.
+    fn rehearse(&self, files: &[QueryFile], base: &Properties) -> Result<()> {
+        let mut interpreter = self.interpreter.clone();
+        for file in files {
+            // What a replaced file made is gone by then.
+            let own: Vec<String> = self.queries_of(&file.name);
+            let sinks: Vec<String> =
+                own.iter().filter_map(|id| interpreter.queries.get(id)).map(|query| query.sink.clone()).collect();
+            interpreter.queries.retain(|id, _| !own.contains(id));
+            sinks.iter().for_each(|sink| interpreter.catalog.remove_source(sink));
+        }
+        let mut stage = Rehearsal::new(&self.live);
+        for file in files {
+            each_statement(file, base, &mut |statement, properties| {
+                let mut run = Run { properties, backend: &mut stage, replay: None, file: Some(&file.name) };
+                interpreter.next_id += 1;
+                interpreter.run(statement, &mut run).map(|done| done.is_some())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn deploy_file(&mut self, file: &QueryFile, base: &Properties) -> Result<()> {
+        each_statement(file, base, &mut |statement, properties| {
+            self.change(statement, properties, Some(&file.name)).map(|done| done.is_some())
+        })?;
+        self.write(&Command::Deployed { file: file.name.clone(), text: file.text.clone() })?;
+        self.deployed.insert(file.name.clone(), file.text.clone());
+        Ok(())
+    }
+
+    /// Ends a file's queries, newest first, and drops what they fill; topics stay.
+    fn remove(&mut self, file: &str) -> Result<()> {
+        let mut ids = self.queries_of(file);
+        ids.reverse();
+        for id in ids {
+            let Some(query) = self.interpreter.queries.get(&id).cloned() else { continue };
+            let table = self.interpreter.catalog.find(&query.sink).is_some_and(|s| s.kind == SourceKind::Table);
+            let sql = match id.starts_with("INSERTQUERY") {
+                true => format!("TERMINATE {id}"),
+                false => format!(
+                    "DROP {} {}",
+                    if table { "TABLE" } else { "STREAM" },
+                    crate::types::quote_identifier(&query.sink)
+                ),
+            };
+            self.drop_declared_over(&query.sink_topic)?;
+            self.change(&parse_statement(&sql)?, &query.properties, Some(file))?;
+        }
+        self.write(&Command::Removed { file: file.to_owned() })?;
+        self.deployed.remove(file);
+        Ok(())
+    }
+
+    /// Sources that were declared over a query's sink topic go with the query.
+    fn drop_declared_over(&mut self, topic: &str) -> Result<()> {
+        let over: Vec<Arc<Source>> = self
+            .interpreter
+            .catalog
+            .sources()
+            .filter(|source| source.topic == topic && source.created_by.is_none())
+            .cloned()
+            .collect();
+        for source in over {
+            let sql = format!("DROP {} {}", source.kind, crate::types::quote_identifier(&source.name));
+            self.change(&parse_statement(&sql)?, &Properties::default(), None)?;
+        }
+        Ok(())
+    }
+
+    /// What every persistent query is doing.
+    pub fn statuses(&self) -> Vec<QueryStatus> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let status = |info: &super::interpreter::QueryInfo| {
+            let running = self.live.queries.get(&info.id)?;
+            let metrics = &running.metrics;
+            Some(QueryStatus {
+                id: info.id.clone(),
+                sql: info.sql.clone(),
+                sink: info.sink.clone(),
+                sink_topic: info.sink_topic.clone(),
+                state: running.state(),
+                rows_in: metrics.rows_in.load(Relaxed),
+                rows_out: metrics.rows_out.load(Relaxed),
+                rows_late: metrics.rows_late.load(Relaxed),
+                errors: metrics.errors.load(Relaxed),
+                lag: metrics.lag(),
+                stream_time: running.stream_time(),
+            })
+        };
+        self.interpreter.queries.values().filter_map(status).collect()
+    }
+}
+
+/// Statements of a file one by one, with the properties and variables that it sets; `act` says whether it knew what to
+/// do with the statement.
+fn each_statement(
+    file: &QueryFile,
+    base: &Properties,
+    act: &mut dyn FnMut(&Statement, &Properties) -> Result<bool>,
+) -> Result<()> {
+    let mut properties = base.clone();
+    let mut variables = BTreeMap::new();
+    for piece in split_statements(&file.text) {
+        let written = &file.text[piece.span.start..piece.span.end];
+        let within = |error: Error| in_file(error, file, written, piece.span.start);
+        let text = substitute(written, &variables).map_err(within)?;
+        let statement = parse_statement(&text).map_err(within)?;
+        match &statement.kind {
+            StatementKind::Define { name, value } => {
+                variables.insert(name.text.clone(), value.clone());
+            }
+            StatementKind::Undefine { name } => {
+                variables.remove(&name.text);
+            }
+            StatementKind::Set { key, value } => {
+                super::config::check(key, value).map_err(within)?;
+                properties.0.insert(canonical(key).to_owned(), value.clone());
+            }
+            StatementKind::Unset { key } => {
+                properties.0.remove(canonical(key));
+            }
+            _ => {
+                if !act(&statement, &properties).map_err(within)? {
+                    let error = Error::unsupported("this statement in a query file").at(crate::error::Span::new(0, 1));
+                    return Err(within(error.hint("Query files hold CREATE, INSERT, SET and DEFINE statements.")));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The error with its file, line and column.
+fn in_file(error: Error, file: &QueryFile, written: &str, offset: usize) -> Error {
+    let span = error.span().unwrap_or_default();
+    let span = crate::error::Span::new(span.start.min(written.len()) + offset, span.end.min(written.len()) + offset);
+    let (line, column) = span.line_column(&file.text);
+    error.without_span().context(format!("{}:{line}:{column}", file.name))
+}
+
+pub(super) fn log_source(topic: &str) -> Source {
+    Source {
+        name: processing_log::STREAM.to_owned(),
+        kind: SourceKind::Stream,
+        schema: processing_log::schema(),
+        topic: topic.to_owned(),
+        key_format: FormatSpec::new("KAFKA", false),
+        value_format: FormatSpec::new("JSON", true),
+        window: None,
+        timestamp: None,
+        created_by: None,
+        read_only: true,
+        statement: String::new(),
+    }
+}
+
+/// The catalog as it is now.
+pub fn catalog(engine: &Engine) -> Catalog {
+    engine.lock().interpreter.catalog.clone()
+}

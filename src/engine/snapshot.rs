@@ -1,0 +1,124 @@
+//! What is there now: a table's rows from the query that keeps it, or a topic read from its first record to its end.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use arrow::array::ArrayRef;
+
+use super::core::Engine;
+use crate::broker::{Broker, ConsumerOptions, Start, TopicPartition};
+use crate::catalog::Source;
+use crate::change::ChangeBatch;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::topology::SourceSpec;
+use crate::runtime::source::SourceReader;
+use crate::runtime::worker::ReadRequest;
+use crate::state::RowCodec;
+use crate::types::SourceKind;
+
+/// How long workers may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a topic may bring nothing before reading gives up.
+const EMPTY_POLLS_MAX: usize = 300;
+
+/// Rows of a table that a running query keeps, those of `keys` (one array per key column) or all; `None` when no
+/// query keeps the table.
+pub fn materialised(engine: &Engine, source: &Source, keys: Option<&[ArrayRef]>) -> Result<Option<Vec<ChangeBatch>>> {
+    let (sender, replies) = channel();
+    let workers = {
+        let inner = engine.lock();
+        let keeps = |id: &str| inner.live.queries.get(id).is_some_and(|q| q.blueprint.materialization().is_some());
+        let mut queries = inner.interpreter.queries.values().filter(|query| query.sink == source.name);
+        let Some(query) = queries.find(|query| keeps(&query.id)) else { return Ok(None) };
+        let running = &inner.live.queries[&query.id];
+        for worker in &running.workers {
+            worker.read(ReadRequest { keys: keys.map(<[ArrayRef]>::to_vec), reply: sender.clone() })?;
+        }
+        running.workers.len()
+    };
+    let mut batches = Vec::new();
+    for _ in 0..workers {
+        let late = |_| {
+            Error::new(ErrorKind::Unavailable, format!("the query that keeps {} does not answer", source.name))
+                .hint("It may be restoring its state: SHOW QUERIES tells.")
+        };
+        batches.extend(replies.recv_timeout(PATIENCE).map_err(late)??);
+    }
+    Ok(Some(batches))
+}
+
+/// Everything in a source's topic; of a table the newest row of each key.
+pub fn topic(broker: &dyn Broker, source: &Source) -> Result<Vec<ChangeBatch>> {
+    let missing = || Error::not_found(format!("topic {} does not exist", source.topic));
+    let info = broker.topic(&source.topic)?.ok_or_else(missing)?;
+    let spec = SourceSpec {
+        source: source.name.clone(),
+        topic: source.topic.clone(),
+        kind: source.kind,
+        declared: source.schema.clone(),
+        key_format: source.key_format.clone(),
+        value_format: source.value_format.clone(),
+        window: source.window,
+        timestamp: source.timestamp.clone(),
+        system: Vec::new(),
+    };
+    let mut reader = SourceReader::new(&spec, &source.schema)?;
+    let mut consumer = broker.consumer(&ConsumerOptions { client_id: "snapshot".into(), ..Default::default() })?;
+    let mut left: BTreeMap<TopicPartition, i64> = BTreeMap::new();
+    let mut assignment = Vec::new();
+    for partition in 0..info.partitions {
+        let partition = TopicPartition::new(source.topic.as_str(), partition);
+        let (first, end) = broker.offsets(&partition)?;
+        if first < end {
+            assignment.push((partition.clone(), Start::Offset(first)));
+            left.insert(partition, end);
+        }
+    }
+    if assignment.is_empty() {
+        return Ok(Vec::new());
+    }
+    consumer.assign(&assignment)?;
+    let mut batches = Vec::new();
+    let mut positions: BTreeMap<TopicPartition, i64> = BTreeMap::new();
+    let mut empty_polls = 0;
+    while !left.is_empty() {
+        let sets = consumer.poll(10_000, Duration::from_millis(100))?.sets;
+        empty_polls = if sets.is_empty() { empty_polls + 1 } else { 0 };
+        if empty_polls > EMPTY_POLLS_MAX {
+            return Err(Error::new(ErrorKind::Unavailable, format!("topic {} brings no more records", source.topic)));
+        }
+        for set in sets {
+            let partition = TopicPartition::new(set.topic.clone(), set.partition);
+            positions.insert(partition, set.offsets.last().map_or(0, |last| last + 1));
+            batches.push(reader.read(&set)?.batch);
+        }
+        left.retain(|partition, end| {
+            let position = positions.get(partition).copied().unwrap_or(0);
+            let readable = consumer.end_offset(partition).unwrap_or(i64::MAX);
+            position < (*end).min(readable)
+        });
+    }
+    match source.kind {
+        SourceKind::Stream => Ok(batches),
+        SourceKind::Table => newest(source, &batches),
+    }
+}
+
+/// The newest row of each key, in the order of the keys.
+fn newest(source: &Source, batches: &[ChangeBatch]) -> Result<Vec<ChangeBatch>> {
+    let Some(all) = ChangeBatch::concat(batches)? else { return Ok(Vec::new()) };
+    let identity = source.schema.identity_len();
+    let columns = source.schema.batch_columns();
+    let codec = RowCodec::new(columns[..identity].iter().map(|column| column.ty.arrow()))?;
+    let keys = codec.encode(&all.data.columns()[..identity])?;
+    let mut rows: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+    for i in 0..all.len() {
+        let key = keys.row(i).data().to_vec();
+        match all.is_null_value(i) {
+            true => rows.remove(&key),
+            false => rows.insert(key, i as u32),
+        };
+    }
+    Ok(vec![all.take(&rows.into_values().collect::<Vec<_>>())?])
+}

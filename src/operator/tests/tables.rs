@@ -1,0 +1,133 @@
+//! Table sources, materialisation, table joins.
+
+use super::bench::{Bench, assert_rows, keyed, rows, text, windowed};
+use crate::operator::{Materialize, StreamTableJoin, TableCodec, TableSource, TableTableJoin, lookup, scan};
+use crate::types::{SqlType, Value};
+
+pub(super) fn source() -> Bench {
+    Bench::new(1, || TableSource::new(0, &keyed(&["V"])).expect("types"))
+}
+
+#[test]
+fn upserts_become_changes() {
+    let mut bench = source();
+    let input = keyed(&["V"]);
+    let out = bench.feed(rows(&input, "| 1 | 'a', 1\n | 2 | 'a', 2\n | 3 | NULL, 3\n | 4 | 'x', NULL (null value)"));
+    assert_rows(
+        &out,
+        "+ | 1 | 'a', 1
+         U-| 2 | 'a', 1
+         U+| 2 | 'a', 2
+         - | 4 | 'x', NULL (null value)",
+    );
+    bench.restart();
+    let out = bench.feed(rows(&input, "| 5 | 'a', NULL (null value)\n | 6 | 'a', 6"));
+    assert_rows(&out, "- | 5 | 'a', 2\n + | 6 | 'a', 6");
+}
+
+#[test]
+fn materialised_rows_are_found_by_key_and_expire() {
+    let schema = windowed(&["V"]);
+    let kept = schema.clone();
+    let mut bench = Bench::new(1, move || Materialize::new(0, &kept, Some(100)).expect("types"));
+    let changes = "+ | 1 | 'a', 0, 10, 1
+         U-| 2 | 'a', 0, 10, 1
+         U+| 2 | 'a', 0, 10, 2
+         + | 3 | 'b', 0, 10, 3
+         + | 15 | 'a', 10, 20, 4
+         - | 16 | 'b', 0, 10, 3";
+    assert_rows(&bench.feed(rows(&schema, changes)), changes);
+    bench.restart();
+    let codec = TableCodec::new(&schema).expect("types");
+    let key = Value::to_array(&SqlType::String, &[Value::String("a".into()), Value::String("b".into())]);
+    let found = lookup(&bench.stores[0], &codec, &[key]).expect("rows");
+    assert_rows(&found.to_pretty(), "| 2 | 'a', 0, 10, 2\n | 15 | 'a', 10, 20, 4");
+    bench.idle(110);
+    bench.commit();
+    let found = scan(&bench.stores[0], &codec, 10).expect("rows");
+    assert_rows(&found.to_pretty(), "| 15 | 'a', 10, 20, 4");
+    assert_eq!(scan(&bench.stores[0], &codec, 0).expect("rows").len(), 0);
+}
+
+pub(super) fn stream_table(left_outer: bool) -> Bench {
+    let (left, right, output) = (keyed(&["L"]), keyed(&["R"]), keyed(&["L", "R"]));
+    Bench::new(1, move || StreamTableJoin::new(left_outer, 0, &left, &right, &output).expect("types"))
+}
+
+#[test]
+fn stream_records_join_the_row_of_their_moment() {
+    let stream = "| 1@0 | 'a', 1\n | 2@2 | 'a', 2\n | 3@4 | NULL, 3\n | 4@5 | 'a', NULL (null value)\n | 5@8 | 'a', 5";
+    let table = "+ | 9@1 | 'a', 10\n U-| 9@3 | 'a', 10\n U+| 9@3 | 'a', 20\n - | 9@7 | 'a', 20";
+    let (left, right) = (rows(&keyed(&["L"]), stream), rows(&keyed(&["R"]), table));
+    let out = stream_table(false).feed_both(left.clone(), right.clone());
+    assert_rows(&out, "| 2 | 'a', 2, 10");
+    let out = stream_table(true).feed_both(left, right);
+    assert_rows(
+        &out,
+        "| 1 | 'a', 1, NULL
+         | 2 | 'a', 2, 10
+         | 3 | NULL, 3, NULL
+         | 5 | 'a', 5, NULL",
+    );
+}
+
+pub(super) fn table_table(outer: [bool; 2]) -> Bench {
+    let (left, right, output) = (keyed(&["L"]), keyed(&["R"]), keyed(&["L", "R"]));
+    Bench::new(2, move || TableTableJoin::new(outer, [0, 1], &left, &right, &output).expect("types"))
+}
+
+fn joined(outer: [bool; 2]) -> String {
+    let mut bench = table_table(outer);
+    let left = "+ | 1@0 | 'a', 1\n U-| 3@2 | 'a', 1\n U+| 3@2 | 'a', 2\n - | 8@5 | 'a', 2";
+    let right = "+ | 2@1 | 'a', 10\n - | 4@3 | 'a', 10\n + | 5@4 | 'a', 20\n - | 6@6 | 'z', NULL (null value)";
+    let mut out = bench.feed_both(rows(&keyed(&["L"]), left), rows(&keyed(&["R"]), right));
+    bench.restart();
+    let right = rows(&keyed(&["R"]), "- | 9@9 | 'a', 20");
+    out += &text(&bench.process(vec![None, Some(right)]));
+    out
+}
+
+#[test]
+fn inner_table_joins_tell_deletions_of_joined_rows_only() {
+    assert_rows(
+        &joined([false, false]),
+        "+ | 2 | 'a', 1, 10
+         U-| 3 | 'a', 1, 10
+         U+| 3 | 'a', 2, 10
+         - | 4 | 'a', 2, 10
+         + | 5 | 'a', 2, 20
+         - | 8 | 'a', 2, 20",
+    );
+}
+
+#[test]
+fn outer_table_joins_keep_unmatched_rows() {
+    assert_rows(
+        &joined([true, false]),
+        "+ | 1 | 'a', 1, NULL
+         U-| 2 | 'a', 1, NULL
+         U+| 2 | 'a', 1, 10
+         U-| 3 | 'a', 1, 10
+         U+| 3 | 'a', 2, 10
+         U-| 4 | 'a', 2, 10
+         U+| 4 | 'a', 2, NULL
+         U-| 5 | 'a', 2, NULL
+         U+| 5 | 'a', 2, 20
+         - | 8 | 'a', 2, 20",
+    );
+    assert_rows(
+        &joined([true, true]),
+        "+ | 1 | 'a', 1, NULL
+         U-| 2 | 'a', 1, NULL
+         U+| 2 | 'a', 1, 10
+         U-| 3 | 'a', 1, 10
+         U+| 3 | 'a', 2, 10
+         U-| 4 | 'a', 2, 10
+         U+| 4 | 'a', 2, NULL
+         U-| 5 | 'a', 2, NULL
+         U+| 5 | 'a', 2, 20
+         U-| 8 | 'a', 2, 20
+         U+| 8 | 'a', NULL, 20
+         - | 9 | 'a', NULL, 20",
+    );
+}

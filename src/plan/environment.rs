@@ -1,0 +1,72 @@
+//! [`Environment`]: what planning may ask about the world.
+
+use std::fmt;
+
+use crate::catalog::Catalog;
+use crate::error::Result;
+use crate::types::{Column, FormatSpec};
+
+/// Session and server properties that change plans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanConfig {
+    /// Key format when a statement names none.
+    pub default_key_format: String,
+    /// Value format when a statement names none.
+    pub default_value_format: Option<String>,
+    /// Put before sink topics that are named after their source.
+    pub topic_prefix: String,
+    /// Whether single value columns are wrapped when the statement does not say.
+    pub wrap_single_values: Option<bool>,
+}
+
+impl Default for PlanConfig {
+    fn default() -> Self {
+        Self {
+            default_key_format: "KAFKA".to_owned(),
+            default_value_format: None,
+            topic_prefix: String::new(),
+            wrap_single_values: None,
+        }
+    }
+}
+
+impl PlanConfig {
+    /// Properties that [`PlanConfig::read`] asks for.
+    pub const PROPERTIES: [&'static str; 4] = [
+        "ksql.persistence.default.format.key",
+        "ksql.persistence.default.format.value",
+        "ksql.output.topic.name.prefix",
+        "ksql.persistence.wrap.single.values",
+    ];
+
+    /// The configuration that `get` (property name to text) holds.
+    pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Self {
+        let [key, value, prefix, wrap] = Self::PROPERTIES.map(get);
+        let format = |text: String| Some(text.trim().to_uppercase()).filter(|text| !text.is_empty());
+        Self {
+            default_key_format: key.and_then(format).unwrap_or_else(|| Self::default().default_key_format),
+            default_value_format: value.and_then(format),
+            topic_prefix: prefix.unwrap_or_default(),
+            wrap_single_values: wrap.and_then(|text| text.trim().to_lowercase().parse().ok()),
+        }
+    }
+}
+
+/// What planning may ask about the world.
+#[derive(Clone, Copy)]
+pub struct Environment<'a> {
+    /// Sources and types.
+    pub catalog: &'a Catalog,
+    /// Properties.
+    pub config: &'a PlanConfig,
+    /// Partition count of a topic; `None` skips the checks that need it.
+    pub partitions: &'a dyn Fn(&str) -> Option<i32>,
+    /// Whether a format can hold these columns as key (`true`) or value.
+    pub check_format: &'a dyn Fn(&FormatSpec, bool, &[Column]) -> Result<()>,
+}
+
+impl fmt::Debug for Environment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment").field("config", self.config).finish_non_exhaustive()
+    }
+}

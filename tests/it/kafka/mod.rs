@@ -1,0 +1,5 @@
+//! Tests against a real Apache Kafka, read and written by rdkafka directly rather than through Eddyline's broker.
+
+mod queries;
+mod repl;
+pub mod world;
