@@ -3,7 +3,6 @@
 //! What runs continuously follows ksqlDB; this is ordinary SQL over a snapshot, so NULL compares as SQL says. Functions
 //! of Eddyline's library that DataFusion does not have are lent to it.
 
-use std::any::Any;
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -43,10 +42,9 @@ pub fn run(engine: &Engine, catalog: &Catalog, query: &Query, statement: &Statem
         let source = catalog.source(name).map_err(|e| e.at(query.from.first.name.span))?;
         let batches = rows_of(engine, source)?;
         let table = MemTable::try_new(schema_of(source), vec![batches]).map_err(refused)?;
-        context.register_table(datafusion::sql::TableReference::bare(name), Arc::new(table)).map_err(refused)?;
+        context.register_table(datafusion::common::TableReference::bare(name), Arc::new(table)).map_err(refused)?;
     }
-    lend_functions(&context, query);
-    let text = query.to_string();
+    let text = with_functions(&context, query).to_string();
     let batches = runtime
         .block_on(async { context.sql(&text).await?.collect().await })
         .map_err(|error| refused(error).at(statement.span))?;
@@ -54,8 +52,9 @@ pub fn run(engine: &Engine, catalog: &Catalog, query: &Query, statement: &Statem
 }
 
 fn refused(error: DataFusionError) -> Error {
-    Error::semantic(error.strip_backtrace())
-        .hint("A query without EMIT CHANGES that joins, groups or sorts is ordinary SQL over the rows that are there now.")
+    Error::semantic(error.strip_backtrace()).hint(
+        "A query without EMIT CHANGES that joins, groups or sorts is ordinary SQL over the rows that are there now.",
+    )
 }
 
 /// Columns of a source and ROWTIME.
@@ -104,37 +103,33 @@ fn result(batches: &[RecordBatch]) -> Result<TableResult> {
     Ok(TableResult { columns, rows })
 }
 
-/// Functions that the query calls, and that only we have.
-fn lend_functions(context: &SessionContext, query: &Query) {
-    let mut names = BTreeSet::new();
-    let mut collect = |expr: &Expr| {
-        expr.walk(&mut |part| {
-            if let ExprKind::Call { name, .. } = &part.kind {
-                names.insert(name.text.clone());
-            }
-        });
-    };
-    for item in &query.select {
-        if let SelectItem::Expr { expr, .. } | SelectItem::Fields(expr) = item {
-            collect(expr);
-        }
-    }
-    query.filter.iter().chain(&query.having).chain(&query.group_by).for_each(&mut collect);
-    query.order_by.iter().for_each(|(expr, _)| collect(expr));
-    query.from.joins.iter().for_each(|join| collect(&join.on));
-    for name in names {
-        // DataFusion finds its own functions under lower-case names.
-        let known = context.udf(&name.to_lowercase()).ok();
-        match known {
-            Some(theirs) => context.register_udf(theirs.as_ref().clone().with_aliases([name.as_str()])),
-            None if kind_of(&name) == Some(FunctionKind::Scalar) => context.register_udf(ScalarUDF::from(Lent::new(name))),
-            None => {
-                if let Ok(aggregate) = context.udaf(&name.to_lowercase()) {
-                    context.register_udaf(aggregate.as_ref().clone().with_aliases([name.as_str()]));
+/// The query with functions named as DataFusion knows them; those that only we have are lent to it.
+fn with_functions(context: &SessionContext, query: &Query) -> Query {
+    let mut lent = BTreeSet::new();
+    let mut rename = |expr: Expr| {
+        expr.rewrite(&mut |mut part| {
+            if let ExprKind::Call { name, .. } = &mut part.kind {
+                let theirs = name.text.to_lowercase();
+                if context.udf(&theirs).is_ok() || context.udaf(&theirs).is_ok() {
+                    name.text = theirs;
+                } else if kind_of(&name.text) == Some(FunctionKind::Scalar) {
+                    lent.insert(name.text.clone());
                 }
             }
+            part
+        })
+    };
+    let mut query = query.clone();
+    for item in &mut query.select {
+        if let SelectItem::Expr { expr, .. } | SelectItem::Fields(expr) = item {
+            *expr = rename(expr.clone());
         }
     }
+    let parts = query.filter.iter_mut().chain(&mut query.having).chain(&mut query.group_by);
+    let parts = parts.chain(query.order_by.iter_mut().map(|(expr, _)| expr));
+    parts.chain(query.from.joins.iter_mut().map(|join| &mut join.on)).for_each(|expr| *expr = rename(expr.clone()));
+    lent.into_iter().for_each(|name| context.register_udf(ScalarUDF::from(Lent::new(name))));
+    query
 }
 
 /// A scalar function of ours as DataFusion sees it.
@@ -176,10 +171,6 @@ impl Hash for Lent {
 }
 
 impl ScalarUDFImpl for Lent {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
     fn name(&self) -> &str {
         &self.name
     }

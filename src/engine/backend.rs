@@ -112,8 +112,7 @@ impl Backend for Rehearsal<'_> {
     fn start(&mut self, query: &QueryStart) -> Result<()> {
         // Building one task finds what planning did not.
         let partitions = |topic: &str| self.partitions(topic).ok().flatten();
-        let blueprint =
-            crate::runtime::Blueprint::new(&query.id, query.topology.clone(), "rehearsal", &partitions)?;
+        let blueprint = crate::runtime::Blueprint::new(&query.id, query.topology.clone(), "rehearsal", &partitions)?;
         let clock = crate::time::ManualClock::new(0);
         for sub_topology in 0..blueprint.topology.sub_topologies.len() {
             blueprint.fresh_task(sub_topology, 0, clock.as_ref())?;

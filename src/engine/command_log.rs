@@ -109,11 +109,10 @@ impl CommandLog {
 
     /// Writes commands down.
     pub fn append(&mut self, command: &Command, now_ms: i64) -> Result<()> {
-        let text = serde_json::to_vec(command).map_err(|e| Error::internal("command cannot be written").caused_by(e))?;
-        let mut producer = self.broker.producer(&ProducerOptions {
-            transactional_id: None,
-            client_id: "command-log".to_owned(),
-        })?;
+        let text =
+            serde_json::to_vec(command).map_err(|e| Error::internal("command cannot be written").caused_by(e))?;
+        let mut producer =
+            self.broker.producer(&ProducerOptions { transactional_id: None, client_id: "command-log".to_owned() })?;
         let value = Some(text.as_slice());
         producer.send(OutRecord {
             topic: &self.topic,
@@ -131,8 +130,8 @@ impl CommandLog {
 
 fn parse(value: Option<&[u8]>, offset: i64) -> Result<Command> {
     serde_json::from_slice(value.unwrap_or_default()).map_err(|e| {
-        Error::data(format!("record {offset} of the command log cannot be read")).caused_by(e).hint(
-            "It was written by another version, or by something else. Use another --service-id to start afresh.",
-        )
+        Error::data(format!("record {offset} of the command log cannot be read"))
+            .caused_by(e)
+            .hint("It was written by another version, or by something else. Use another --service-id to start afresh.")
     })
 }

@@ -18,8 +18,6 @@ pub struct EngineConfig {
     pub default_partitions: i32,
     /// Copies of topics that Eddyline creates; the broker's default when `None`.
     pub default_replicas: Option<i32>,
-    /// Whether what is done is written down, so that the next start finds it.
-    pub durable: bool,
 }
 
 impl Default for EngineConfig {
@@ -30,7 +28,6 @@ impl Default for EngineConfig {
             properties: BTreeMap::new(),
             default_partitions: 1,
             default_replicas: None,
-            durable: true,
         }
     }
 }
@@ -63,13 +60,17 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         default: "10000",
         about: "after so long without input stream time moves with the wall clock; 0 turns it off",
     },
+    PropertyDoc { name: "processing.guarantee", default: "exactly_once", about: "exactly_once or at_least_once" },
     PropertyDoc {
-        name: "processing.guarantee",
-        default: "exactly_once",
-        about: "exactly_once or at_least_once",
+        name: "persistence.default.format.key",
+        default: "KAFKA",
+        about: "KEY_FORMAT when a statement names none",
     },
-    PropertyDoc { name: "persistence.default.format.key", default: "KAFKA", about: "KEY_FORMAT when a statement names none" },
-    PropertyDoc { name: "persistence.default.format.value", default: "", about: "VALUE_FORMAT when a statement names none" },
+    PropertyDoc {
+        name: "persistence.default.format.value",
+        default: "",
+        about: "VALUE_FORMAT when a statement names none",
+    },
     PropertyDoc {
         name: "persistence.wrap.single.values",
         default: "true",

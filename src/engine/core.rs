@@ -95,7 +95,8 @@ impl Engine {
         }
         let there: Vec<&str> = new.iter().chain(&unchanged).map(|file| file.name.as_str()).collect();
         let changed = |name: &String| deployment.changed.iter().any(|(file, _)| file == name);
-        deployment.removed = inner.deployed.keys().filter(|n| !there.contains(&n.as_str()) && !changed(n)).cloned().collect();
+        deployment.removed =
+            inner.deployed.keys().filter(|n| !there.contains(&n.as_str()) && !changed(n)).cloned().collect();
         for file in &unchanged {
             deployment.resumed.extend(inner.queries_of(&file.name));
         }
@@ -246,7 +247,11 @@ impl Inner {
             let table = self.interpreter.catalog.find(&query.sink).is_some_and(|s| s.kind == SourceKind::Table);
             let sql = match id.starts_with("INSERTQUERY") {
                 true => format!("TERMINATE {id}"),
-                false => format!("DROP {} {}", if table { "TABLE" } else { "STREAM" }, crate::types::quote_identifier(&query.sink)),
+                false => format!(
+                    "DROP {} {}",
+                    if table { "TABLE" } else { "STREAM" },
+                    crate::types::quote_identifier(&query.sink)
+                ),
             };
             self.drop_declared_over(&query.sink_topic)?;
             self.change(&parse_statement(&sql)?, &query.properties, Some(file))?;

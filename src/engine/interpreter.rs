@@ -159,7 +159,12 @@ impl Interpreter {
         let config = PlanConfig::of(run.properties);
         let backend = &*run.backend;
         let partitions = |topic: &str| backend.partitions(topic).ok().flatten();
-        plan(Environment { catalog: &self.catalog, config: &config, partitions: &partitions, check_format: &check_format })
+        plan(Environment {
+            catalog: &self.catalog,
+            config: &config,
+            partitions: &partitions,
+            check_format: &check_format,
+        })
     }
 
     /// Plans a push query.
@@ -369,7 +374,8 @@ impl Interpreter {
             run.backend.stop(id)?;
             self.queries.shift_remove(id);
         }
-        let message = if ids.is_empty() { "No query runs".to_owned() } else { format!("Terminated {}", ids.join(", ")) };
+        let message =
+            if ids.is_empty() { "No query runs".to_owned() } else { format!("Terminated {}", ids.join(", ")) };
         Ok(Done { changed: !ids.is_empty(), ended: ids, ..Done::message(message) })
     }
 

@@ -91,8 +91,7 @@ impl Live {
         if self.broker.topic(name)?.is_some() {
             return Ok(());
         }
-        let spec =
-            TopicSpec { name: name.to_owned(), partitions, replicas: self.config.default_replicas, config };
+        let spec = TopicSpec { name: name.to_owned(), partitions, replicas: self.config.default_replicas, config };
         match self.broker.create_topic(&spec) {
             Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
             other => other,

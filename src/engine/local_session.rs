@@ -45,7 +45,11 @@ impl LocalSession {
             }
             StatementKind::Unset { key } => {
                 self.properties.0.remove(canonical(key));
-                each(Outcome::Message(format!("{} is back to '{}'", canonical(key), self.properties.get(canonical(key)))))
+                each(Outcome::Message(format!(
+                    "{} is back to '{}'",
+                    canonical(key),
+                    self.properties.get(canonical(key))
+                )))
             }
             StatementKind::AlterSystem { .. } => Err(Error::unsupported("ALTER SYSTEM")
                 .hint("Set properties in the config file, or for this session with SET.")),
@@ -81,7 +85,11 @@ impl LocalSession {
                 let kind = if *tables { SourceKind::Table } else { SourceKind::Stream };
                 let inner = self.engine.lock();
                 for source in inner.interpreter.catalog.sources().filter(|source| source.kind == kind) {
-                    each(if *extended { self.extended(&inner, source) } else { Outcome::Table(show::describe(source)) })?;
+                    each(if *extended {
+                        self.extended(&inner, source)
+                    } else {
+                        Outcome::Table(show::describe(source))
+                    })?;
                 }
                 Ok(())
             }
@@ -189,8 +197,7 @@ impl LocalSession {
         let keys = batch_columns.iter().enumerate().filter(|(_, c)| c.namespace == Namespace::Key).map(|(i, _)| i);
         let key_positions = keys.collect();
         // > KSQL: a push query shows what comes from now on unless told otherwise.
-        let start =
-            if self.properties.is_set("auto.offset.reset") { self.properties.start() } else { Start::Latest };
+        let start = if self.properties.is_set("auto.offset.reset") { self.properties.start() } else { Start::Latest };
         let push = PushQuery {
             blueprint,
             columns,

@@ -104,10 +104,8 @@ impl Offline {
         let mut pending = VecDeque::from([(topic.to_owned(), record)]);
         // Depth first: what a record causes goes before what came after it.
         while let Some((topic, record)) = pending.pop_front() {
-            let stored = self.topics.entry(topic.clone()).or_insert_with(|| StoredTopic {
-                partitions: 1,
-                records: Vec::new(),
-            });
+            let stored =
+                self.topics.entry(topic.clone()).or_insert_with(|| StoredTopic { partitions: 1, records: Vec::new() });
             let offset = stored.records.len() as i64;
             stored.records.push(record.clone());
             let mut caused = Vec::new();

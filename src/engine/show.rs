@@ -94,7 +94,8 @@ pub fn function(name: &str) -> Result<String> {
             None => error.hint("SHOW FUNCTIONS lists all functions."),
         });
     };
-    let mut text = format!("{} ({} function, {})\n\n{}\n\n", doc.name, kind_name(doc.kind), doc.category, doc.description);
+    let mut text =
+        format!("{} ({} function, {})\n\n{}\n\n", doc.name, kind_name(doc.kind), doc.category, doc.description);
     doc.signatures.iter().for_each(|signature| text.push_str(&format!("  {signature}\n")));
     if !doc.example.is_empty() {
         text.push_str(&format!("\nExample: {}\n", doc.example));
@@ -114,7 +115,10 @@ pub fn properties(session: &Properties) -> TableResult {
 
 /// `SHOW TYPES`.
 pub fn types(catalog: &Catalog) -> TableResult {
-    table(&["Type", "Definition"], catalog.custom_types().map(|(name, ty)| vec![name.clone(), ty.to_string()]).collect())
+    table(
+        &["Type", "Definition"],
+        catalog.custom_types().map(|(name, ty)| vec![name.clone(), ty.to_string()]).collect(),
+    )
 }
 
 /// `SHOW VARIABLES`.

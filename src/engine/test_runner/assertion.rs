@@ -48,7 +48,12 @@ impl Assertions {
             };
             let actual = seen.cells.iter().find(|(n, _)| *n == name.text).map_or(&Value::Null, |(_, v)| v);
             if !same(&wanted, actual) {
-                differences.push(format!("  {}: expected {}, got {}", name.text, pretty_value(&wanted), pretty_value(actual)));
+                differences.push(format!(
+                    "  {}: expected {}, got {}",
+                    name.text,
+                    pretty_value(&wanted),
+                    pretty_value(actual)
+                ));
             }
         }
         if seen.is_tombstone {
@@ -69,7 +74,12 @@ impl Assertions {
             let wanted = expected.values.iter().find(|(n, _)| *n == name.text).map_or(&Value::Null, |(_, v)| v);
             let actual = seen.cells.iter().find(|(n, _)| *n == name.text).map_or(&Value::Null, |(_, v)| v);
             if !same(wanted, actual) {
-                differences.push(format!("  {}: expected {}, got {}", name.text, pretty_value(wanted), pretty_value(actual)));
+                differences.push(format!(
+                    "  {}: expected {}, got {}",
+                    name.text,
+                    pretty_value(wanted),
+                    pretty_value(actual)
+                ));
             }
         }
         if !seen.is_tombstone {
@@ -81,7 +91,8 @@ impl Assertions {
     /// `ASSERT NO MORE VALUES source`.
     pub fn no_more(&mut self, world: &Offline, source: &Source) -> Result<()> {
         let next = self.next.get(&source.topic).copied().unwrap_or(0);
-        let rest = world.topics.get(&source.topic).map_or(&[][..], |topic| &topic.records[next.min(topic.records.len())..]);
+        let rest =
+            world.topics.get(&source.topic).map_or(&[][..], |topic| &topic.records[next.min(topic.records.len())..]);
         match rest.first() {
             None => Ok(()),
             Some(record) => {
@@ -130,7 +141,8 @@ impl Assertions {
 }
 
 fn show(seen: &Seen) -> String {
-    let cells: Vec<String> = seen.cells.iter().map(|(name, value)| format!("{name} = {}", pretty_value(value))).collect();
+    let cells: Vec<String> =
+        seen.cells.iter().map(|(name, value)| format!("{name} = {}", pretty_value(value))).collect();
     let mark = if seen.is_tombstone { "(tombstone) " } else { "" };
     format!("{mark}{}", cells.join(", "))
 }

@@ -42,12 +42,8 @@ pub fn cases_of(file: &Path, text: &str) -> Vec<Case> {
                     cases.push(current.clone());
                 }
                 named = true;
-                current = Case {
-                    name: name.to_owned(),
-                    folder: folder.clone(),
-                    span: start_of(at),
-                    expected_error: None,
-                };
+                current =
+                    Case { name: name.to_owned(), folder: folder.clone(), span: start_of(at), expected_error: None };
             }
             Some(("expected.error", _)) => {
                 current.expected_error.get_or_insert_default();
@@ -111,7 +107,8 @@ impl<'a> World<'a> {
                 Some(_) => error.shifted(piece.span.start + offset),
                 None => error.at(Span::new(piece.span.start + offset, piece.span.end + offset)),
             };
-            let statement = substitute(written, &self.variables).and_then(|text| parse_statement(&text)).map_err(place)?;
+            let statement =
+                substitute(written, &self.variables).and_then(|text| parse_statement(&text)).map_err(place)?;
             self.statement(&statement).map_err(place)?;
         }
         Ok(())
@@ -158,14 +155,16 @@ impl<'a> World<'a> {
                 let actual = self.interpreter.catalog.source(&create.name.text).map_err(|e| e.at(create.name.span))?;
                 let actual = actual.clone();
                 let run = Run { properties: &self.properties, backend: &mut self.offline, replay: None, file: None };
-                let declared =
-                    self.interpreter.with_env(&run, |env| crate::plan::source::declare(env, create, &statement.text))?;
+                let declared = self
+                    .interpreter
+                    .with_env(&run, |env| crate::plan::source::declare(env, create, &statement.text))?;
                 super::assertion::same_source(&declared.source, &actual)?;
             }
             StatementKind::AdvanceTime { by_ms } => self.offline.advance_time(*by_ms)?,
             _ => {
                 self.create_missing_topic(&statement.kind)?;
-                let mut run = Run { properties: &self.properties, backend: &mut self.offline, replay: None, file: None };
+                let mut run =
+                    Run { properties: &self.properties, backend: &mut self.offline, replay: None, file: None };
                 // Tried on a copy first, as when it is run live: a refused statement changes nothing.
                 let mut copy = self.interpreter.clone();
                 if copy.run(statement, &mut run)?.is_none() {
