@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::case::{CaseRecord, ValidationCase};
-use super::compare::{self, Numbers};
+use super::compare;
 use super::json::Json;
 use super::stage::Stage;
 use super::{post, record};
@@ -167,19 +167,14 @@ impl World {
                 topics.push(&output.topic);
             }
         }
-        let exact = case
-            .properties
-            .iter()
-            .any(|(key, value)| key == "use.exact.numeric.comparison" && value.eq_ignore_ascii_case("false"));
-        let numbers = if exact { Numbers::Loose } else { Numbers::Exact };
         for topic in topics {
             let expected: Vec<&CaseRecord> = case.outputs.iter().filter(|output| output.topic == topic).collect();
-            self.compare_topic(topic, &expected, !case.inputs.is_empty(), numbers)?;
+            self.compare_topic(topic, &expected, !case.inputs.is_empty())?;
         }
         Ok(())
     }
 
-    fn compare_topic(&self, topic: &str, expected: &[&CaseRecord], check_zero: bool, numbers: Numbers) -> Result<()> {
+    fn compare_topic(&self, topic: &str, expected: &[&CaseRecord], check_zero: bool) -> Result<()> {
         let source = self.described.get(topic).map(Arc::as_ref);
         let records = self.stage.topics.get(topic).map_or(&[][..], |topic| &topic.records);
         let mut lines = Vec::new();
@@ -195,9 +190,7 @@ impl World {
             let shown =
                 actual.map(|(seen, record)| compare::show(&seen.key, &seen.value, seen.window, Some(record.timestamp)));
             let different = match (expected.get(i), actual) {
-                (Some(expected), Some((seen, record))) => {
-                    compare::differences(expected, record, seen, check_zero, numbers)
-                }
+                (Some(expected), Some((seen, record))) => compare::differences(expected, record, seen, check_zero),
                 (Some(_), None) => vec!["missing"],
                 (None, Some(_)) => vec!["not expected"],
                 (None, None) => Vec::new(),

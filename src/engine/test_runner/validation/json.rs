@@ -1,4 +1,4 @@
-//! [`Json`]: JSON whose numbers keep their text, as a test compares `1.10` with `1.10`.
+//! [`Json`]: JSON whose numbers keep their text, as a DECIMAL that goes in must not pass through a double.
 
 use jiter::{Jiter, Peek};
 

@@ -70,7 +70,9 @@ fn check_source(wanted: &Json, source: &Source, catalog: &Catalog) -> Result<()>
 
 /// The columns of a schema text.
 fn columns_of(text: &str, catalog: &Catalog) -> Result<Vec<Column>> {
-    let statement = parse_statement(&format!("CREATE STREAM X ({text}) WITH (KAFKA_TOPIC = 'X');"))
+    // The words of the key differ by kind; the kind itself is checked elsewhere.
+    let kind = if text.to_uppercase().contains("PRIMARY KEY") { "TABLE" } else { "STREAM" };
+    let statement = parse_statement(&format!("CREATE {kind} X ({text}) WITH (KAFKA_TOPIC = 'X');"))
         .map_err(|e| e.without_span().context(format!("schema {text:?}")))?;
     let StatementKind::CreateSource(create) = statement.kind else { return Ok(Vec::new()) };
     let column = |element: &crate::sql::ast::Element| {
