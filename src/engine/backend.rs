@@ -55,6 +55,7 @@ pub fn sink_of(source: &Source) -> SinkSpec {
         window: source.window,
         // The row's own time counts: INSERT may set ROWTIME.
         timestamp: None,
+        composed_key: false,
     }
 }
 

@@ -194,7 +194,7 @@ impl Backend for Live {
             Some(producer) => producer,
             None => self.broker.producer(&ProducerOptions { transactional_id: None, client_id: "insert".into() })?,
         };
-        let (_, errors) = writer.write(&row, 0, &mut Direct(producer.as_mut()))?;
+        let (_, errors) = writer.write(&row, 0, None, &mut Direct(producer.as_mut()))?;
         producer.flush(Duration::from_secs(30))?;
         self.inserter = Some(producer);
         match errors.into_iter().next() {

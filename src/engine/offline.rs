@@ -217,7 +217,7 @@ impl Backend for Offline {
     fn insert(&mut self, source: &Source, row: ChangeBatch) -> Result<()> {
         let mut writer = SinkWriter::new(&sink_of(source), &insertable_schema(source), 1)?;
         let mut out = Written::default();
-        let (_, errors) = writer.write(&row, 0, &mut out)?;
+        let (_, errors) = writer.write(&row, 0, None, &mut out)?;
         if let Some((_, error)) = errors.into_iter().next() {
             return Err(Error::data(error.reason));
         }
