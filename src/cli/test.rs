@@ -14,6 +14,10 @@ use crate::time::SystemClock;
 pub fn run(args: &TestArgs, terminal: &mut Terminal) -> Result<(), Failure> {
     let clock = SystemClock::shared();
     let started = clock.monotonic_us();
+    if args.batch.is_some() {
+        let error = Error::unsupported("--batch");
+        return Err(error.hint("Scripts run record by record; batches come with the JSON cases.").into());
+    }
     let options = Options { filter: args.filter.clone() };
     // The runner's callback cannot fail; what the terminal said is asked afterwards.
     let mut told = Ok(());
@@ -41,8 +45,12 @@ pub fn run(args: &TestArgs, terminal: &mut Terminal) -> Result<(), Failure> {
 fn tell(terminal: &mut Terminal, args: &TestArgs, case: &CaseReport) -> Result<()> {
     let file = case.file.display().to_string();
     if args.report == ReportFormat::Json {
-        let status = if case.failure.is_none() { "passed" } else { "failed" };
-        let line = json!({"file": file, "name": case.name, "status": status, "failure": case.failure});
+        if !args.verbose {
+            return Ok(());
+        }
+        let outcome = if case.failure.is_none() { "passed" } else { "failed" };
+        let why = case.failure.as_deref().unwrap_or("");
+        let line = json!({"file": file, "name": case.name, "format": "", "outcome": outcome, "why": why});
         return terminal.line(&line.to_string());
     }
     let theme = terminal.theme;
@@ -62,7 +70,7 @@ fn tell(terminal: &mut Terminal, args: &TestArgs, case: &CaseReport) -> Result<(
 fn tell_summary(terminal: &mut Terminal, args: &TestArgs, summary: &Summary, took_us: i64) -> Result<()> {
     let Summary { passed, failed, skipped } = *summary;
     if args.report == ReportFormat::Json {
-        let line = json!({"passed": passed, "failed": failed, "skipped": skipped, "ms": took_us / 1000});
+        let line = json!({"passed": passed, "failed": failed, "skipped": skipped});
         return terminal.line(&line.to_string());
     }
     let mut counts = format!("{passed} passed, {failed} failed");
@@ -107,10 +115,11 @@ FAIL  a.sql: late rows
 
     #[test]
     fn json_is_one_object_a_line() {
-        let out = told(ReportFormat::Json, false);
+        assert_eq!(told(ReportFormat::Json, false), "{\"passed\":1,\"failed\":1,\"skipped\":0}\n");
+        let out = told(ReportFormat::Json, true);
         let lines: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines[0]["status"], "passed");
-        assert_eq!(lines[1]["failure"], "a.sql:3:1: expected\n  1\nfound\n  2");
+        assert_eq!(lines[0]["outcome"], "passed");
+        assert_eq!(lines[1]["why"], "a.sql:3:1: expected\n  1\nfound\n  2");
         assert_eq!(lines[2]["failed"], 1);
     }
 }
