@@ -39,7 +39,7 @@ fn start_logs(settings: &Settings, args: &Args) -> Result<(), Failure> {
     let usual = match args.command {
         // Of the storage engine only what deserves a look: it tells of every file that it opens.
         Some(Command::Run(_)) => "info,fjall=warn,lsm_tree=warn",
-        _ => "warn,rdkafka=off,librdkafka=off",
+        _ => "warn,eddyline::broker::kafka::native=off",
     };
     let level = settings.log_level.as_deref().unwrap_or(usual);
     let filter = EnvFilter::try_new(level).map_err(|cause| {

@@ -208,7 +208,7 @@ impl Inner {
         queries.filter(|query| query.file.as_deref() == Some(file)).map(|query| query.id.clone()).collect()
     }
 
-    /// Tries files without touching anything.
+    /// Tries files without touching anything; what their queries would fill.
     fn rehearse(&self, files: &[QueryFile], base: &Properties) -> Result<Vec<String>> {
         let mut interpreter = self.interpreter.clone();
         for file in files {
@@ -228,7 +228,8 @@ impl Inner {
                 interpreter.run(statement, &mut run).map(|done| done.is_some())
             })?;
         }
-        Ok(interpreter.queries.into_keys().filter(|id| !before.contains(id)).collect())
+        let new = interpreter.queries.into_iter().filter(|(id, _)| !before.contains(id));
+        Ok(new.map(|(_, query)| query.sink).collect())
     }
 
     fn deploy_file(&mut self, file: &QueryFile, base: &Properties) -> Result<()> {
