@@ -205,6 +205,19 @@ impl Backend for Offline {
         Ok(())
     }
 
+    fn replace(&mut self, query: &QueryStart) -> Result<()> {
+        let Some(at) = self.queries.get_index_of(&query.id) else { return self.start(query) };
+        let exists = |topic: &str| self.topics.contains_key(topic).then_some(1);
+        let blueprint = Blueprint::new(&query.id, query.topology.clone(), &query.id, &exists)?;
+        let (mut out, mut log) = (Written::default(), Vec::new());
+        self.queries[at].execution.commit(&mut out, &mut log)?;
+        for (topic, record) in self.with_log(&query.id, out, log) {
+            self.produce(&topic, record)?;
+        }
+        let running = &mut self.queries[at];
+        running.execution.continue_as(&blueprint)
+    }
+
     fn stop(&mut self, query_id: &str) -> Result<()> {
         self.queries.shift_remove(query_id);
         Ok(())

@@ -138,6 +138,11 @@ impl Task {
         &self.stores
     }
 
+    /// Its stores, for the task that takes its place.
+    pub fn take_stores(&mut self) -> Vec<StateStore> {
+        std::mem::take(&mut self.stores)
+    }
+
     /// Its stream time.
     pub fn stream_time(&self) -> i64 {
         self.stream_time

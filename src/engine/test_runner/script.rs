@@ -237,6 +237,31 @@ mod tests {
     }
 
     #[test]
+    fn a_replaced_query_goes_on_with_its_state() {
+        let script = format!(
+            "{STREAM}CREATE TABLE d AS SELECT k, COUNT(*) AS n, SUM(v) AS t FROM s GROUP BY k;\n\
+             INSERT INTO s (k, v) VALUES ('a', 1);\nASSERT VALUES d (k, n, t) VALUES ('a', 1, 1);\n\
+             CREATE OR REPLACE TABLE d AS SELECT k, COUNT(*) AS n, SUM(v) AS t FROM s WHERE v > 1 GROUP BY k;\n\
+             INSERT INTO s (k, v) VALUES ('a', 1);\nINSERT INTO s (k, v) VALUES ('a', 5);\n\
+             ASSERT VALUES d (k, n, t) VALUES ('a', 2, 6);\nASSERT NO MORE VALUES d;\n\
+             CREATE STREAM p AS SELECT k, v FROM s;\n\
+             CREATE OR REPLACE STREAM p AS SELECT k, v, v + 1 AS w FROM s WHERE v < 3;\n\
+             INSERT INTO s (k, v) VALUES ('b', 2);\nASSERT VALUES p (v) VALUES (1);\n\
+             ASSERT VALUES p (v) VALUES (1);\nASSERT VALUES p (v) VALUES (5);\nASSERT VALUES p (v, w) VALUES (2, 3);"
+        );
+        assert_eq!(outcome(&script), Ok(()));
+        let refused = |statement: &str, words: &str| {
+            let script =
+                script.replace("CREATE OR REPLACE STREAM p AS SELECT k, v, v + 1 AS w FROM s WHERE v < 3;", statement);
+            let message = outcome(&script).expect_err(statement);
+            assert!(message.contains(words), "{statement}: {message}");
+        };
+        refused("CREATE OR REPLACE STREAM p AS SELECT k, v + 1 AS w FROM s;", "column V would change");
+        refused("CREATE OR REPLACE STREAM s AS SELECT k, v FROM p;", "was not made by a query");
+        refused("CREATE OR REPLACE STREAM p AS SELECT k, v FROM s PARTITION BY v;", "its key would change");
+    }
+
+    #[test]
     fn expected_errors_are_checked() {
         let refused = "--@test: wrong column\n--@expected.error: X\n--@expected.message: NOPE\n";
         assert_eq!(outcome(&format!("{refused}{STREAM}CREATE STREAM d AS SELECT k, nope FROM s;")), Ok(()));

@@ -141,6 +141,11 @@ impl Backend for Stage {
         Ok(())
     }
 
+    fn replace(&mut self, query: &QueryStart) -> Result<()> {
+        // Nothing has run yet: there is no state to take over.
+        self.start(query)
+    }
+
     fn stop(&mut self, query_id: &str) -> Result<()> {
         self.queries.shift_remove(query_id);
         Ok(())
