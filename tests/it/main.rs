@@ -2,6 +2,7 @@
 
 mod broker;
 mod cli;
+mod engine;
 mod kafka;
 mod reference;
 mod sql_scripts;

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use eddyline::engine::test_runner::{self, Options};
+use eddyline::engine::test_runner::{self, Options, Outcome};
 
 #[test]
 fn every_sql_script_holds() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql");
     let mut failures = Vec::new();
     let summary = test_runner::run(&[root], &Options::default(), &mut |case| {
-        if let Some(failure) = &case.failure {
+        if let Outcome::Failed(failure) = &case.outcome {
             failures.push(format!("{}: {failure}", case.name));
         }
     })
