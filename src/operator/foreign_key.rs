@@ -1,14 +1,19 @@
-//! [`ForeignKey`] and [`ForeignKeyJoin`]: two tables joined on a column of the left one that names a row of the right
+//! [`ForeignKey`], [`ForeignKeyJoin`] and [`NewestResult`]: two tables joined on a column of the left one that names a row of the right
 //! one.
 //!
 //! `ForeignKey` sends each row of the left table to the partition of the row that it names; `ForeignKeyJoin` keeps those
-//! rows beside the right table and gives results under the left table's key. Results are upserts: what they replace is
-//! found out where they arrive.
+//! rows beside the right table and gives results under the left table's key. A row that comes to name another row has
+//! results from two partitions, which may overtake one another: rows are numbered when they are sent, and `NewestResult`
+//! drops what is older than what it has seen. Results are upserts: what they replace is found out behind it.
+//!
+//! **Invariant:** the number of a row is the last of the left value columns; the last column of a result says whether it
+//! is a deletion.
 //!
 //! > KSQL: a left row that goes is told as a deletion whether or not it was joined; so is an inner join's row whose
 //! > right row goes, and a left row that now names a row that is not there.
 //!
-//! Store layout: left `1 foreign-key key` → rowtime, value; right `1 key` → rowtime, value.
+//! Store layout: numbers `1 key` → number, for keys that went, too; left `1 foreign-key key` → rowtime, value; right
+//! `1 key` → rowtime, value; newest `1 key` → number.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -21,8 +26,11 @@ use crate::change::{ChangeBatch, Op};
 use crate::error::{Error, Result};
 use crate::expr::CompiledExpr;
 use crate::state::RowCodec;
-use crate::state::keys::{self, i64_at, put_i64};
+use crate::state::keys::{self, i64_at, put_i64, u64_at};
 use crate::types::{Column, LogicalSchema};
+use arrow::array::{AsArray, BooleanArray, Int64Array};
+use arrow::compute;
+use arrow::datatypes::{Int64Type, SchemaRef};
 
 const ROWS: u8 = 1;
 
@@ -32,12 +40,33 @@ pub struct ForeignKey {
     key: Vec<CompiledExpr>,
     value: Vec<CompiledExpr>,
     keep_null: bool,
+    store: usize,
+    own: SchemaCodec,
 }
 
 impl ForeignKey {
-    /// Computes `schema`. Rows that name nothing stay, under a NULL key, only with `keep_null`.
-    pub fn new(schema: LogicalSchema, key: Vec<CompiledExpr>, value: Vec<CompiledExpr>, keep_null: bool) -> Self {
-        Self { schema, key, value, keep_null }
+    /// Computes `schema` out of `input`; its last column is the number of the row. Rows that name nothing stay, under a
+    /// NULL key, only with `keep_null`.
+    pub fn new(
+        schema: LogicalSchema,
+        key: Vec<CompiledExpr>,
+        value: Vec<CompiledExpr>,
+        keep_null: bool,
+        store: usize,
+        input: &LogicalSchema,
+    ) -> Result<Self> {
+        Ok(Self { schema, key, value, keep_null, store, own: SchemaCodec::new(input)? })
+    }
+
+    /// The number of the newest change of a row; `next` begins one.
+    fn number(&self, cx: &mut OperatorContext<'_>, own_key: &[u8], next: bool) -> Result<u64> {
+        let at = keys::key(ROWS, &[own_key]);
+        let newest = cx.stores[self.store].get(&at)?.map_or(0, |bytes| u64_at(&bytes));
+        if !next {
+            return Ok(newest);
+        }
+        cx.stores[self.store].put(&at, &(newest + 1).to_be_bytes());
+        Ok(newest + 1)
     }
 }
 
@@ -47,6 +76,9 @@ impl Operator for ForeignKey {
         let schema = self.schema.arrow();
         let start = cx.errors.len();
         let (key_fields, value_fields) = schema.fields().split_at(self.key.len());
+        let value_fields = &value_fields[..self.value.len()];
+        let own_keys = self.own.identity.encode_rows(&batch.data.columns()[..self.own.identity_len], batch.len())?;
+        let mut numbers = Vec::with_capacity(batch.len());
         let mut columns = evaluate_values(cx, &batch, &self.key, key_fields)?;
         let names_none: Vec<bool> = (0..batch.len()).map(|row| has_null_key(&columns, row)).collect();
         columns.extend(evaluate_values(cx, &batch, &self.value, value_fields)?);
@@ -54,15 +86,20 @@ impl Operator for ForeignKey {
         let (mut rows, mut ops) = (Vec::new(), Vec::new());
         for row in 0..batch.len() {
             if batch.is_null_value(row) || names_none[row] && !self.keep_null {
+                numbers.push(0);
                 continue;
             }
             // The row after the update names nothing: it is gone for the join.
             let vanishes = batch.op(row) == Op::UpdateBefore
                 && !self.keep_null
                 && names_none.get(row + 1).is_some_and(|none| *none);
-            ops.push(if vanishes { Op::Delete } else { batch.op(row) });
+            let op = if vanishes { Op::Delete } else { batch.op(row) };
+            let number = self.number(cx, own_keys.row(row).data(), op != Op::UpdateBefore)?;
+            numbers.push(number as i64);
+            ops.push(op);
             rows.push(row as u32);
         }
+        columns.push(Arc::new(Int64Array::from(numbers)));
         let all = batch.with_columns(schema, columns)?;
         let taken = ChangeBatch { null_values: None, ..all.take(&rows)? };
         cx.emit(ChangeBatch { ops: Some(Arc::from(ops)), ..taken });
@@ -83,10 +120,9 @@ pub struct ForeignKeyJoin {
     key_len: usize,
     own_key: RowCodec,
     own_value: RowCodec,
-    own_nulls: RowBytes,
     right: SchemaCodec,
     right_nulls: RowBytes,
-    output: arrow::datatypes::SchemaRef,
+    output: SchemaRef,
 }
 
 /// Results in the making.
@@ -96,6 +132,7 @@ struct Results {
     keys: Vec<RowBytes>,
     left: Vec<RowBytes>,
     right: Vec<RowBytes>,
+    gone: Vec<bool>,
 }
 
 impl ForeignKeyJoin {
@@ -121,7 +158,6 @@ impl ForeignKeyJoin {
             right_store: stores[1],
             left: SchemaCodec::new(left)?,
             key_len,
-            own_nulls: own_value.null_row()?.into(),
             own_key,
             own_value,
             right_nulls: right_codec.value.null_row()?.into(),
@@ -130,20 +166,20 @@ impl ForeignKeyJoin {
         })
     }
 
-    fn push(&self, results: &mut Results, head: (i64, u64), key: &[u8], row: Option<(RowBytes, Option<RowBytes>)>) {
+    /// A result of the left row `left`; `gone` makes it a deletion.
+    fn push(
+        &self,
+        results: &mut Results,
+        head: (i64, u64),
+        key: &[u8],
+        (left, right): (&[u8], Option<RowBytes>),
+        gone: bool,
+    ) {
+        results.heads.push(head.0, head.1, Op::Insert);
         results.keys.push(key.into());
-        match row {
-            Some((left, right)) => {
-                results.heads.push(head.0, head.1, Op::Insert);
-                results.left.push(left);
-                results.right.push(right.unwrap_or_else(|| Arc::clone(&self.right_nulls)));
-            }
-            None => {
-                results.heads.push_null(head.0, head.1, Op::Delete);
-                results.left.push(Arc::clone(&self.own_nulls));
-                results.right.push(Arc::clone(&self.right_nulls));
-            }
-        }
+        results.left.push(left.into());
+        results.right.push(right.unwrap_or_else(|| Arc::clone(&self.right_nulls)));
+        results.gone.push(gone);
     }
 
     /// A row of the left table came, changed or went.
@@ -154,7 +190,7 @@ impl ForeignKeyJoin {
             Op::UpdateBefore => cx.stores[self.left_store].delete(&at),
             Op::Delete => {
                 cx.stores[self.left_store].delete(&at);
-                self.push(results, row.head, row.key, None);
+                self.push(results, row.head, row.key, (row.value, None), true);
             }
             Op::Insert | Op::UpdateAfter => {
                 let found = if row.names_none {
@@ -166,12 +202,12 @@ impl ForeignKeyJoin {
                 match found {
                     Some(right) => {
                         let head = (rowtime.max(i64_at(&right)), seq);
-                        self.push(results, head, row.key, Some((row.value.into(), Some(right[8..].into()))));
+                        self.push(results, head, row.key, (row.value, Some(right[8..].into())), false);
                     }
                     None if self.left_outer => {
-                        self.push(results, row.head, row.key, Some((row.value.into(), None)));
+                        self.push(results, row.head, row.key, (row.value, None), false);
                     }
-                    None if row.op == Op::UpdateAfter => self.push(results, row.head, row.key, None),
+                    None if row.op == Op::UpdateAfter => self.push(results, row.head, row.key, (row.value, None), true),
                     None => {}
                 }
             }
@@ -201,8 +237,8 @@ impl ForeignKeyJoin {
         })?;
         for (own, row) in naming {
             let head = (head.0.max(i64_at(&row)), head.1);
-            let joined = (right.is_some() || self.left_outer).then(|| (row[8..].into(), right.clone()));
-            self.push(results, head, &own, joined);
+            let gone = right.is_none() && !self.left_outer;
+            self.push(results, head, &own, (&row[8..], right.clone()), gone);
         }
         Ok(())
     }
@@ -279,6 +315,7 @@ impl Operator for ForeignKeyJoin {
         let mut columns = self.own_key.decode(results.keys.iter().map(|row| &**row))?;
         columns.extend(self.own_value.decode(results.left.iter().map(|row| &**row))?);
         columns.extend(self.right.value.decode(results.right.iter().map(|row| &**row))?);
+        columns.push(Arc::new(BooleanArray::from(results.gone)));
         cx.emit(results.heads.into_stream(Arc::clone(&self.output), columns)?);
         Ok(())
     }
@@ -293,4 +330,65 @@ fn stored(rowtime: i64, value: &[u8]) -> Vec<u8> {
     put_i64(&mut bytes, rowtime);
     bytes.extend_from_slice(value);
     bytes
+}
+
+/// Drops results that are older than what is known of their key, and takes the number and the mark off.
+pub struct NewestResult {
+    store: usize,
+    input: SchemaCodec,
+    /// Position of the number among the columns.
+    number: usize,
+    output: SchemaRef,
+}
+
+impl NewestResult {
+    /// From `input` to `output`, which lacks the columns `number` and the last one, the mark.
+    pub fn new(store: usize, input: &LogicalSchema, number: &str, output: &LogicalSchema) -> Result<Self> {
+        let columns = input.batch_columns();
+        let number = columns
+            .iter()
+            .position(|column| column.name == number)
+            .ok_or_else(|| Error::internal("results carry a number"))?;
+        Ok(Self { store, input: SchemaCodec::new(input)?, number, output: output.arrow() })
+    }
+}
+
+impl Operator for NewestResult {
+    fn process(&mut self, cx: &mut OperatorContext<'_>, input: Input) -> Result<()> {
+        let Some(batch) = input.into_single() else { return Ok(()) };
+        let columns = batch.data.columns();
+        let ids = self.input.identity.encode_rows(&columns[..self.input.identity_len], batch.len())?;
+        let numbers = columns[self.number].as_primitive::<Int64Type>();
+        let mark = columns.len() - 1;
+        let mut rows = Vec::with_capacity(batch.len());
+        for row in 0..batch.len() {
+            let at = keys::key(ROWS, &[ids.row(row).data()]);
+            let number = numbers.value(row) as u64;
+            let newest = cx.stores[self.store].get(&at)?.map_or(0, |bytes| u64_at(&bytes));
+            if number < newest {
+                continue;
+            }
+            if number > newest {
+                cx.stores[self.store].put(&at, &number.to_be_bytes());
+            }
+            rows.push(row as u32);
+        }
+        let kept = batch.take(&rows)?;
+        let gone = kept.data.column(mark).as_boolean().clone();
+        let mut columns = Vec::with_capacity(mark);
+        for (i, column) in kept.data.columns()[..mark].iter().enumerate() {
+            if i < self.input.identity_len {
+                columns.push(column.clone());
+            } else if i != self.number {
+                columns.push(compute::nullif(column, &gone)?);
+            }
+        }
+        let null_values = (gone.true_count() > 0).then(|| gone.values().clone());
+        cx.emit(ChangeBatch { null_values, ..kept.with_columns(Arc::clone(&self.output), columns)? });
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        "newest result of each key".to_owned()
+    }
 }

@@ -28,7 +28,7 @@ pub use aggregation::{Aggregation, AggregationConfig};
 pub use calls::Call;
 pub use filter::Filter;
 pub use flat_map::FlatMap;
-pub use foreign_key::{ForeignKey, ForeignKeyJoin};
+pub use foreign_key::{ForeignKey, ForeignKeyJoin, NewestResult};
 pub use group_by::GroupBy;
 pub use limit::Limit;
 pub use materialize::{Materialize, TableCodec, lookup, scan};

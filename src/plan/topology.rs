@@ -114,11 +114,14 @@ pub enum OperatorSpec {
     /// right values.
     StreamTableJoin { left_outer: bool, store: usize },
     /// Gives rows of a table the key of the row of another table that they name. Rows that name none go, unless
-    /// `keep_null`. The first value columns are the rows' own key.
-    ForeignKey { key: Vec<NamedExpr>, value: Vec<NamedExpr>, keep_null: bool },
+    /// `keep_null`. The first value columns are the rows' own key, the last one numbers the changes of that key.
+    ForeignKey { key: Vec<NamedExpr>, value: Vec<NamedExpr>, keep_null: bool, store: usize },
     /// Joins rows (port 0) to the table that they name (port 1). Output: the rows' own key, left values, right values,
-    /// as upserts.
+    /// whether it is a deletion; as upserts.
     ForeignKeyJoin { left_outer: bool, left_store: usize, right_store: usize },
+    /// Drops results of foreign-key joins that are older than others of their key by the column `number`; takes that
+    /// column and the last one off.
+    NewestResult { store: usize, number: String },
     /// Joins two tables by key. Output: key, left values, right values.
     TableTableJoin { kind: JoinSpec, left_store: usize, right_store: usize },
     /// Keeps the current rows for pull queries.
@@ -267,6 +270,7 @@ impl OperatorSpec {
             Self::TableTableJoin { .. } => "TableTableJoin",
             Self::ForeignKey { .. } => "ForeignKey",
             Self::ForeignKeyJoin { .. } => "ForeignKeyJoin",
+            Self::NewestResult { .. } => "NewestResult",
             Self::Materialize { .. } => "Materialize",
             Self::Limit { .. } => "Limit",
             Self::Sink(_) => "Sink",
@@ -282,9 +286,11 @@ impl OperatorSpec {
     /// Its stores, to renumber them.
     pub fn stores_mut(&mut self) -> Vec<&mut usize> {
         match self {
-            Self::TableSource { store } | Self::StreamTableJoin { store, .. } | Self::Materialize { store } => {
-                vec![store]
-            }
+            Self::TableSource { store }
+            | Self::StreamTableJoin { store, .. }
+            | Self::Materialize { store }
+            | Self::ForeignKey { store, .. }
+            | Self::NewestResult { store, .. } => vec![store],
             Self::Aggregate(spec) => vec![&mut spec.store],
             Self::StreamStreamJoin(spec) => vec![&mut spec.left_store, &mut spec.right_store],
             Self::TableTableJoin { left_store, right_store, .. }

@@ -13,8 +13,8 @@ use crate::expr::functions::{ArgType, FunctionEnv};
 use crate::expr::{CompiledExpr, Scope, compile};
 use crate::operator::{
     Aggregation, AggregationConfig, Call, Filter, FlatMap, ForeignKey, ForeignKeyJoin, GroupBy, Limit, Materialize,
-    Operator, PartitionBy, PartitionKey, Project, SessionAggregation, StreamStreamJoin, StreamStreamJoinConfig,
-    StreamTableJoin, TableSource, TableTableJoin,
+    NewestResult, Operator, PartitionBy, PartitionKey, Project, SessionAggregation, StreamStreamJoin,
+    StreamStreamJoinConfig, StreamTableJoin, TableSource, TableTableJoin,
 };
 use crate::plan::topology::{
     AggregateCall, AggregateSpec, Changelog, NamedExpr, Node, OperatorSpec, SubTopology, Topology,
@@ -254,9 +254,12 @@ impl Blueprint {
             OperatorSpec::GroupBy { key, value } => {
                 Box::new(GroupBy::new(schema, expressions(key, input(0))?, expressions(value, input(0))?)?)
             }
-            OperatorSpec::ForeignKey { key, value, keep_null } => {
+            OperatorSpec::ForeignKey { key, value, keep_null, store } => {
                 let (key, value) = (expressions(key, input(0))?, expressions(value, input(0))?);
-                Box::new(ForeignKey::new(schema, key, value, *keep_null))
+                Box::new(ForeignKey::new(schema, key, value, *keep_null, *store, input(0))?)
+            }
+            OperatorSpec::NewestResult { store, number } => {
+                Box::new(NewestResult::new(*store, input(0), number, &schema)?)
             }
             OperatorSpec::ForeignKeyJoin { left_outer, left_store, right_store } => {
                 let stores = [*left_store, *right_store];

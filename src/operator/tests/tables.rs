@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, assert_rows, keyed, rows, text, windowed};
 use crate::operator::{
-    ForeignKeyJoin, Materialize, StreamTableJoin, TableCodec, TableSource, TableTableJoin, lookup, scan,
+    ForeignKeyJoin, Materialize, NewestResult, StreamTableJoin, TableCodec, TableSource, TableTableJoin, lookup, scan,
 };
 use crate::types::{Column, LogicalSchema, SqlType, Value};
 
@@ -134,52 +134,73 @@ fn outer_table_joins_keep_unmatched_rows() {
     );
 }
 
-pub(super) fn foreign(left_outer: bool) -> Bench {
-    let (left, right) = (keyed(&["ID", "L"]), keyed(&["R"]));
-    let columns = ["L", "R"].map(|name| Column::value(name, SqlType::BigInt));
-    let output = LogicalSchema::new([vec![Column::key("ID", SqlType::BigInt)], columns.to_vec()].concat(), false);
+fn numbered(values: &[&str], marked: bool) -> LogicalSchema {
+    let mut columns = vec![Column::key("ID", SqlType::BigInt)];
+    columns.extend(values.iter().map(|name| Column::value(*name, SqlType::BigInt)));
+    columns.extend(marked.then(|| Column::value("GONE", SqlType::Boolean)));
+    LogicalSchema::new(columns, false)
+}
+
+/// `left` begins with the rows' own key.
+pub(super) fn foreign(left_outer: bool, left: &[&str]) -> Bench {
+    let output = numbered(&[&left[1..], &["R"]].concat(), true);
+    let (left, right) = (keyed(left), keyed(&["R"]));
     Bench::new(2, move || ForeignKeyJoin::new(left_outer, [0, 1], &left, &right, &output).expect("types"))
 }
 
 #[test]
 fn rows_follow_the_row_that_they_name() {
     // Row 1 names a, row 2 names nothing that is there; a changes; row 1 moves to b and goes.
-    let left = "+ | 2@1 | 'a', 1, 10\n + | 3@2 | 'z', 2, 20\n U-| 6@4 | 'a', 1, 10\n U+| 6@4 | 'b', 1, 11\n\
-                - | 8@6 | 'b', 1, 11";
+    let left = "+ | 2@1 | 'a', 1, 10, 1\n + | 3@2 | 'z', 2, 20, 1\n U-| 6@4 | 'a', 1, 10, 1\n\
+                U+| 6@4 | 'b', 1, 11, 2\n - | 8@6 | 'b', 1, 11, 3";
     let right = "+ | 1@0 | 'a', 100\n U-| 5@3 | 'a', 100\n U+| 5@3 | 'a', 101\n + | 7@5 | 'b', 200";
     let feed = |left_outer| {
-        let mut bench = foreign(left_outer);
-        bench.feed_both(rows(&keyed(&["ID", "L"]), left), rows(&keyed(&["R"]), right))
+        let mut bench = foreign(left_outer, &["ID", "L", "N"]);
+        bench.feed_both(rows(&keyed(&["ID", "L", "N"]), left), rows(&keyed(&["R"]), right))
     };
     assert_rows(
         &feed(false),
-        "| 2 | 1, 10, 100
-         | 5 | 1, 10, 101
-         | 6 | 1, NULL, NULL (null value)
-         | 7 | 1, 11, 200
-         | 8 | 1, NULL, NULL (null value)",
+        "| 2 | 1, 10, 1, 100, false
+         | 5 | 1, 10, 1, 101, false
+         | 6 | 1, 11, 2, NULL, true
+         | 7 | 1, 11, 2, 200, false
+         | 8 | 1, 11, 3, NULL, true",
     );
     assert_rows(
         &feed(true),
-        "| 2 | 1, 10, 100
-         | 3 | 2, 20, NULL
-         | 5 | 1, 10, 101
-         | 6 | 1, 11, NULL
-         | 7 | 1, 11, 200
-         | 8 | 1, NULL, NULL (null value)",
+        "| 2 | 1, 10, 1, 100, false
+         | 3 | 2, 20, 1, NULL, false
+         | 5 | 1, 10, 1, 101, false
+         | 6 | 1, 11, 2, NULL, false
+         | 7 | 1, 11, 2, 200, false
+         | 8 | 1, 11, 3, NULL, true",
     );
 }
 
 #[test]
 fn all_rows_that_name_a_row_go_with_it() {
-    let mut bench = foreign(false);
-    let left = rows(&keyed(&["ID", "L"]), "+ | 2@1 | 'a', 2, 20\n + | 9@2 | 'a', 1, 10");
+    let mut bench = foreign(false, &["ID", "L", "N"]);
+    let left = rows(&keyed(&["ID", "L", "N"]), "+ | 2@1 | 'a', 2, 20, 1\n + | 9@2 | 'a', 1, 10, 1");
     bench.feed_both(left, rows(&keyed(&["R"]), "+ | 1@0 | 'a', 100"));
     bench.restart();
     let right = rows(&keyed(&["R"]), "- | 5@3 | 'a', 100");
     assert_rows(
         &text(&bench.process(vec![None, Some(right)])),
-        "| 9 | 1, NULL, NULL (null value)
-         | 5 | 2, NULL, NULL (null value)",
+        "| 9 | 1, 10, 1, NULL, true
+         | 5 | 2, 20, 1, NULL, true",
     );
+}
+
+#[test]
+fn results_that_were_overtaken_are_dropped() {
+    let (input, output) = (numbered(&["L", "N", "R"], true), numbered(&["L", "R"], false));
+    let (schema, to) = (input.clone(), output.clone());
+    let mut bench = Bench::new(1, move || NewestResult::new(0, &schema, "N", &to).expect("types"));
+    let columns = |text: &str| rows(&input, text);
+    let out =
+        bench.feed(columns("| 1 | 1, 11, 2, 200, false\n | 2 | 1, 10, 1, 100, false\n | 3 | 1, 11, 2, 201, false"));
+    assert_rows(&out, "| 1 | 1, 11, 200\n | 3 | 1, 11, 201");
+    bench.restart();
+    let out = bench.feed(columns("| 4 | 1, 10, 1, 100, true\n | 5 | 1, 11, 3, NULL, true"));
+    assert_rows(&out, "| 5 | 1, NULL, NULL (null value)");
 }

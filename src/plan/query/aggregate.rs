@@ -63,6 +63,10 @@ pub(super) fn analyse(
             .hint("A stored result needs a key: GROUP BY the columns that tell its rows apart (a literal will do)."));
     }
     if call.is_none() && call_in_having.is_none() {
+        // An unknown function may have been meant to aggregate: that is the mistake to tell.
+        for item in items.iter() {
+            type_of(&item.expr, &sources.scope(), "SELECT")?;
+        }
         return Err(Error::semantic("GROUP BY without an aggregate function")
             .at(query.group_by[0].span)
             .hint("Use one in SELECT or HAVING: COUNT(*), SUM(x), LATEST_BY_OFFSET(x), …."));

@@ -11,7 +11,7 @@ use crate::plan::topology::{JoinSpec, NamedExpr, OperatorSpec, StreamStreamJoinS
 use crate::plan::{Environment, walk};
 use crate::sql::ast::{Expr, Join, JoinKind};
 use crate::time::WindowKind;
-use crate::types::{Column, FormatSpec, KeyWindow, LogicalSchema, SourceKind};
+use crate::types::{Column, FormatSpec, KeyWindow, LogicalSchema, SourceKind, SqlType};
 
 use super::condition::BoundJoin;
 use super::flow::{self, Durability, Flow, Move};
@@ -123,6 +123,9 @@ impl JoinBuilder<'_, '_> {
 
         let own_key = left.schema.key().to_vec();
         let values: Vec<Column> = left.schema.value().iter().filter(|c| needed.contains(&c.name)).cloned().collect();
+        let number = Column::value(format!("{}_number", self.key_name), SqlType::BigInt);
+        let gone = Column::value(format!("{}_gone", self.key_name), SqlType::Boolean);
+        let changelog = self.durability.changelog(None);
         let carried: Vec<Column> =
             own_key.iter().map(|c| Column::value(&c.name, c.ty.clone())).chain(values.iter().cloned()).collect();
         let named = |name: &str| NamedExpr { name: name.to_owned(), expr: Expr::column(name).to_string() };
@@ -130,8 +133,10 @@ impl JoinBuilder<'_, '_> {
             key: vec![NamedExpr { name: foreign_key.name.clone(), expr: join.left.to_string() }],
             value: carried.iter().map(|column| named(&column.name)).collect(),
             keep_null: left_outer,
+            store: self.graph.store("Join-numbers", changelog.clone()),
         };
-        let schema = LogicalSchema { columns: [vec![foreign_key], carried].concat(), windowed: false };
+        let columns = [vec![foreign_key], carried, vec![number.clone()]].concat();
+        let schema = LogicalSchema { columns, windowed: false };
         let node = self.graph.add("ForeignKey", vec![left.node], spec, schema.clone(), SourceKind::Table);
         let moved = Move {
             name: "Join-left".to_owned(),
@@ -143,11 +148,12 @@ impl JoinBuilder<'_, '_> {
         };
         let sent = flow::repartition(self.graph, Flow { node, schema, ..left }, moved);
 
-        let changelog = self.durability.changelog(None);
         let left_store = self.graph.store("Join-left", changelog.clone());
         let right_store = self.graph.store("Join-right", changelog.clone());
         let spec = OperatorSpec::ForeignKeyJoin { left_outer, left_store, right_store };
-        let columns = own_key.iter().chain(&values).chain(right.schema.value()).cloned().collect();
+        let (left_values, right_values) = (own_key.iter().chain(&values), right.schema.value());
+        let plain: Vec<Column> = left_values.clone().chain(right_values).cloned().collect();
+        let columns = left_values.chain([&number]).chain(right_values).chain([&gone]).cloned().collect();
         let schema = LogicalSchema { columns, windowed: false };
         let node = self.graph.add("Join", vec![sent.node, right.node], spec, schema.clone(), SourceKind::Table);
         let moved = Move {
@@ -158,6 +164,10 @@ impl JoinBuilder<'_, '_> {
             reason: format!("results have the key of {left_name}"),
         };
         let mut flow = flow::repartition(self.graph, Flow { node, schema, ..sent }, moved);
+        let store = self.graph.store("Join-newest", changelog.clone());
+        let spec = OperatorSpec::NewestResult { store, number: number.name };
+        flow.schema = LogicalSchema { columns: plain, windowed: false };
+        flow.node = self.graph.add("Join-newest", vec![flow.node], spec, flow.schema.clone(), SourceKind::Table);
         let store = self.graph.store("Join-result", changelog);
         let spec = OperatorSpec::TableSource { store };
         flow.node = self.graph.add("Join-table", vec![flow.node], spec, flow.schema.clone(), SourceKind::Table);
