@@ -76,6 +76,11 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         default: "true",
         about: "whether a single value column is written as an object",
     },
+    PropertyDoc {
+        name: "create.or.replace.enabled",
+        default: "true",
+        about: "accepted for ksqlDB's scripts: CREATE OR REPLACE is always there",
+    },
     PropertyDoc { name: "output.topic.name.prefix", default: "", about: "in front of the names of created topics" },
 ];
 
