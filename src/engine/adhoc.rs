@@ -38,10 +38,13 @@ pub fn run(engine: &Engine, catalog: &Catalog, query: &Query, statement: &Statem
         .chain(query.from.joins.iter().map(|join| &join.source))
         .map(|aliased| aliased.name.text.as_str())
         .collect();
+    // `SELECT *` shows no system columns, so it is there only for a query that names it.
+    let rowtime = query.to_string().contains(SystemColumn::RowTime.name());
     for name in names {
         let source = catalog.source(name).map_err(|e| e.at(query.from.first.name.span))?;
-        let batches = rows_of(engine, source)?;
-        let table = MemTable::try_new(schema_of(source), vec![batches]).map_err(refused)?;
+        let schema = schema_of(source, rowtime);
+        let batches = rows_of(engine, source, &schema)?;
+        let table = MemTable::try_new(schema, vec![batches]).map_err(refused)?;
         context.register_table(datafusion::common::TableReference::bare(name), Arc::new(table)).map_err(refused)?;
     }
     let text = with_functions(&context, query).to_string();
@@ -57,14 +60,16 @@ fn refused(error: DataFusionError) -> Error {
     )
 }
 
-/// Columns of a source and ROWTIME.
-fn schema_of(source: &Source) -> Arc<Schema> {
+/// Columns of a source, and ROWTIME if it is asked for.
+fn schema_of(source: &Source, rowtime: bool) -> Arc<Schema> {
     let mut fields: Vec<Field> = source.schema.batch_columns().iter().map(|column| column.field()).collect();
-    fields.push(Field::new(SystemColumn::RowTime.name(), DataType::Int64, true));
+    if rowtime {
+        fields.push(Field::new(SystemColumn::RowTime.name(), DataType::Int64, true));
+    }
     Arc::new(Schema::new(fields))
 }
 
-fn rows_of(engine: &Engine, source: &Source) -> Result<Vec<RecordBatch>> {
+fn rows_of(engine: &Engine, source: &Source, schema: &Arc<Schema>) -> Result<Vec<RecordBatch>> {
     let kept = match source.kind {
         SourceKind::Table => snapshot::materialised(engine, source, None)?,
         SourceKind::Stream => None,
@@ -76,10 +81,11 @@ fn rows_of(engine: &Engine, source: &Source) -> Result<Vec<RecordBatch>> {
             snapshot::topic(broker.as_ref(), source)?
         }
     };
-    let schema = schema_of(source);
     let with_rowtime = |batch: crate::change::ChangeBatch| {
         let mut columns = batch.data.columns().to_vec();
-        columns.push(Arc::new(Int64Array::from(batch.rowtime.to_vec())) as ArrayRef);
+        if columns.len() < schema.fields().len() {
+            columns.push(Arc::new(Int64Array::from(batch.rowtime.to_vec())) as ArrayRef);
+        }
         record_batch(schema.clone(), columns, batch.len())
     };
     batches.into_iter().map(with_rowtime).collect()
