@@ -23,7 +23,7 @@ use crate::catalog::{Catalog, Source};
 use crate::change::batch::record_batch;
 use crate::error::{Error, Result};
 use crate::expr::functions::{ArgType, FunctionKind, kind_of, resolve_scalar};
-use crate::sql::ast::{Expr, ExprKind, Query, SelectItem, Statement};
+use crate::sql::ast::{Expr, ExprKind, Name, Query, SelectItem, Statement};
 use crate::types::{SourceKind, SqlType, SystemColumn, Value};
 
 /// Runs the query over snapshots of its sources.
@@ -119,14 +119,23 @@ fn with_functions(context: &SessionContext, query: &Query) -> Query {
                 if context.udf(&theirs).is_ok() || context.udaf(&theirs).is_ok() {
                     name.text = theirs;
                 } else if kind_of(&name.text) == Some(FunctionKind::Scalar) {
-                    lent.insert(name.text.clone());
+                    // DataFusion looks functions up in small letters.
+                    lent.insert(std::mem::replace(&mut name.text, theirs));
                 }
             }
             part
         })
     };
     let mut query = query.clone();
+    let mut unnamed = 0;
     for item in &mut query.select {
+        // Columns without a name get the one that they have in every other query.
+        if let SelectItem::Expr { expr, alias: alias @ None } = item
+            && !matches!(expr.kind, ExprKind::Column { .. })
+        {
+            *alias = Some(Name::synthetic(format!("KSQL_COL_{unnamed}")));
+            unnamed += 1;
+        }
         if let SelectItem::Expr { expr, .. } | SelectItem::Fields(expr) = item {
             *expr = rename(expr.clone());
         }
@@ -141,13 +150,16 @@ fn with_functions(context: &SessionContext, query: &Query) -> Query {
 /// A scalar function of ours as DataFusion sees it.
 #[derive(Debug)]
 struct Lent {
+    /// In small letters.
     name: String,
+    /// As our library has it.
+    ours: String,
     signature: Signature,
 }
 
 impl Lent {
-    fn new(name: String) -> Self {
-        Self { name, signature: Signature::variadic_any(Volatility::Stable) }
+    fn new(ours: String) -> Self {
+        Self { name: ours.to_lowercase(), ours, signature: Signature::variadic_any(Volatility::Stable) }
     }
 
     fn resolve(&self, types: &[DataType]) -> FusionResult<crate::expr::functions::Resolved> {
@@ -158,7 +170,7 @@ impl Lent {
                 .ok_or_else(|| DataFusionError::Plan(format!("{} takes no {ty}", self.name))),
         };
         let args = types.iter().map(arg).collect::<FusionResult<Vec<_>>>()?;
-        resolve_scalar(&self.name, &args).map_err(|error| DataFusionError::Plan(error.to_string()))
+        resolve_scalar(&self.ours, &args).map_err(|error| DataFusionError::Plan(error.to_string()))
     }
 }
 
