@@ -107,6 +107,16 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "JOIN users u WITHIN 1 HOUR ON o.user_id = u.id",
     ),
     (
+        "SELECT * FROM scores s RIGHT JOIN users u ON CAST(s.score AS INT) = u.id EMIT CHANGES;",
+        "RIGHT and FULL foreign-key joins",
+        "CAST(s.score AS INT) = u.id",
+    ),
+    (
+        "SELECT * FROM users u JOIN scores s ON u.id = s.id JOIN scores t ON LEN(u.name) = t.id EMIT CHANGES;",
+        "a foreign-key join behind another join",
+        "LEN(u.name) = t.id",
+    ),
+    (
         "SELECT * FROM orders o JOIN users u ON o.user_id = u.name EMIT CHANGES;",
         "different types",
         "o.user_id = u.name",

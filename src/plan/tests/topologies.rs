@@ -439,3 +439,53 @@ result: TABLE (KSQL_GROUP_0 INTEGER KEY, KSQL_COL_0 BIGINT)
 ",
     );
 }
+
+#[test]
+fn rows_go_to_the_rows_that_they_name_and_back() {
+    check(
+        "CREATE TABLE e AS SELECT s.id, name FROM scores s JOIN users u ON CAST(score AS INT) = u.id;",
+        "
+sub-topology 0
+  Source: TABLE SCORES, topic scores (key JSON, value JSON)
+      -> TABLE (ID INTEGER KEY, SCORE DOUBLE)
+  TableSource <- Source: newest row per key
+      store Table: changelog Table-changelog
+  Project <- TableSource: S_ID = ID, S_SCORE = SCORE
+      -> TABLE (S_ID INTEGER KEY, S_SCORE DOUBLE)
+  ForeignKey <- Project: key ROWKEY = CAST(S_SCORE AS INT)
+      store Join-numbers: changelog Join-numbers-changelog
+      -> TABLE (ROWKEY INTEGER KEY, S_ID INTEGER, ROWKEY_number BIGINT)
+  Join-left-sink (RepartitionSink) <- ForeignKey: topic Join-left-foreign (key KAFKA, partitions as users) because CAST(S.SCORE AS INT) names rows of U
+sub-topology 1
+  Source2: TABLE USERS, topic users (key KAFKA, value JSON)
+      -> TABLE (ID INTEGER KEY, NAME STRING)
+  TableSource2 <- Source2: newest row per key
+      store Table2: changelog Table2-changelog
+  Project2 <- TableSource2: ROWKEY = ID, U_NAME = NAME
+      -> TABLE (ROWKEY INTEGER KEY, U_NAME STRING)
+  Join-left-source (RepartitionSource): topic Join-left-foreign
+      -> TABLE (ROWKEY INTEGER KEY, S_ID INTEGER, ROWKEY_number BIGINT)
+  Join (ForeignKeyJoin) <- Join-left-source, Project2: inner
+      store Join-left: changelog Join-left-changelog
+      store Join-right: changelog Join-right-changelog
+      -> TABLE (S_ID INTEGER KEY, ROWKEY_number BIGINT, U_NAME STRING, ROWKEY_gone BOOLEAN)
+  Join-result-sink (RepartitionSink) <- Join: topic Join-result-foreign (key JSON, partitions as scores) because results have the key of S
+sub-topology 2
+  Join-result-source (RepartitionSource): topic Join-result-foreign
+      -> TABLE (S_ID INTEGER KEY, ROWKEY_number BIGINT, U_NAME STRING, ROWKEY_gone BOOLEAN)
+  Join-newest (NewestResult) <- Join-result-source: by ROWKEY_number
+      store Join-newest: changelog Join-newest-changelog
+      -> TABLE (S_ID INTEGER KEY, U_NAME STRING)
+  Join-table (TableSource) <- Join-newest: newest row per key
+      store Join-result: changelog Join-result-changelog
+  Project3 <- Join-table: ROWKEY = S_ID, U_NAME
+      -> TABLE (ROWKEY INTEGER KEY, U_NAME STRING)
+  Project4 <- Project3: S_ID = ROWKEY, NAME = U_NAME
+      -> TABLE (S_ID INTEGER KEY, NAME STRING)
+  Materialize <- Project4: for pull queries
+      store Materialize: restored from the sink topic
+  Sink <- Materialize: topic E (key JSON, value JSON)
+result: TABLE (S_ID INTEGER KEY, NAME STRING)
+",
+    );
+}
