@@ -88,6 +88,60 @@ fn a_restart_goes_on_where_it_stood() {
 }
 
 #[test]
+fn a_replaced_query_goes_on_with_its_state() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let open = || -> Arc<dyn Broker> {
+        Arc::new(EmbeddedBroker::open(dir.path(), EmbeddedOptions::default()).expect("a broker"))
+    };
+    {
+        let broker = open();
+        let engine = engine(&broker, 2);
+        let mut session = engine.session();
+        run(session.as_mut(), ORDERS);
+        run(session.as_mut(), "INSERT INTO orders VALUES ('o1', 'ann', 5);");
+        wait_for_rows(session.as_mut(), "SELECT user, n, total FROM spent;", &["'ann' 1 5"]);
+        run(
+            session.as_mut(),
+            "CREATE OR REPLACE TABLE spent AS
+               SELECT user, COUNT(*) AS n, SUM(amount) AS total FROM orders WHERE amount > 1 GROUP BY user;
+             INSERT INTO orders VALUES ('o2', 'ann', 1); INSERT INTO orders VALUES ('o3', 'ann', 2);",
+        );
+        wait_for_rows(session.as_mut(), "SELECT user, n, total FROM spent;", &["'ann' 2 7"]);
+        assert_eq!(engine.queries().len(), 1);
+        engine.shutdown();
+    }
+    // The next start knows the query only as what it became.
+    let broker = open();
+    let engine = engine(&broker, 1);
+    let mut session = engine.session();
+    run(session.as_mut(), "INSERT INTO orders VALUES ('o4', 'ann', 1); INSERT INTO orders VALUES ('o5', 'ann', 3);");
+    wait_for_rows(session.as_mut(), "SELECT user, n, total FROM spent;", &["'ann' 3 10"]);
+    engine.shutdown();
+}
+
+#[test]
+fn tables_name_rows_of_tables_with_other_partitions() {
+    let broker = memory();
+    let engine = engine(&broker, 2);
+    let mut session = engine.session();
+    run(
+        session.as_mut(),
+        "CREATE TABLE staff (id INT PRIMARY KEY, room INT) WITH (KAFKA_TOPIC = 'staff', VALUE_FORMAT = 'JSON', PARTITIONS = 3);
+         CREATE TABLE rooms (id INT PRIMARY KEY, floor INT) WITH (KAFKA_TOPIC = 'rooms', VALUE_FORMAT = 'JSON', PARTITIONS = 2);
+         CREATE TABLE found AS SELECT s.id AS id, r.floor AS floor FROM staff s JOIN rooms r ON s.room = r.id;
+         INSERT INTO rooms VALUES (1, 10); INSERT INTO rooms VALUES (2, 20); INSERT INTO rooms VALUES (3, 30);
+         INSERT INTO staff VALUES (7, 1); INSERT INTO staff VALUES (8, 1); INSERT INTO staff VALUES (9, 3);",
+    );
+    wait_for_rows(session.as_mut(), "SELECT id, floor FROM found;", &["7 10", "8 10", "9 30"]);
+    run(
+        session.as_mut(),
+        "INSERT INTO staff VALUES (7, 2); INSERT INTO rooms VALUES (1, 11); INSERT INTO staff VALUES (9, 4);",
+    );
+    wait_for_rows(session.as_mut(), "SELECT id, floor FROM found;", &["7 20", "8 11"]);
+    engine.shutdown();
+}
+
+#[test]
 fn time_moves_without_records() {
     let broker = memory();
     let engine = engine(&broker, 1);
