@@ -130,7 +130,11 @@ fn kafka(query: &str, bootstrap: &str, prefix: &str) {
         expected as f64 / cpu,
     );
     if std::env::var("KEEP").is_err() {
-        let own = broker.topics().expect("topics").into_iter().filter(|topic| topic.name.contains(&format!("bench{}", std::process::id())));
+        let own = broker
+            .topics()
+            .expect("topics")
+            .into_iter()
+            .filter(|topic| topic.name.contains(&format!("bench{}", std::process::id())));
         own.for_each(|topic| drop(broker.delete_topic(&topic.name)));
     }
 }
@@ -168,7 +172,8 @@ fn local(rounds: usize) {
         set.push(i, 1_700_000_000_000 + i, Some(format!("o{i}").as_bytes()), Some(value.as_bytes()), Vec::new());
     }
     let json = FormatSpec::new("JSON", true);
-    let wanted: Vec<bool> = columns.iter().map(|c| matches!(c.name.as_str(), "ORDER_ID" | "USER_ID" | "AMOUNT" | "QUANTITY")).collect();
+    let wanted: Vec<bool> =
+        columns.iter().map(|c| matches!(c.name.as_str(), "ORDER_ID" | "USER_ID" | "AMOUNT" | "QUANTITY")).collect();
     let used: Vec<Column> = columns.iter().zip(&wanted).filter(|(_, w)| **w).map(|(c, _)| c.clone()).collect();
     let mut decode = decoder(&json, Side::Value, &columns, &wanted).expect("a decoder");
     let schema = eddyline::types::LogicalSchema::new(used.clone(), false).arrow();
