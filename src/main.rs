@@ -37,8 +37,9 @@ fn main() -> ExitCode {
 fn start_logs(settings: &Settings, args: &Args) -> Result<(), Failure> {
     // The Kafka client's own words double what our errors say.
     let usual = match args.command {
-        Some(Command::Run(_)) => "info",
-        _ => "warn,rdkafka=off,librdkafka=off",
+        // Of the storage engine only what deserves a look: it tells of every file that it opens.
+        Some(Command::Run(_)) => "info,fjall=warn,lsm_tree=warn",
+        _ => "warn,eddyline::broker::kafka::native=off",
     };
     let level = settings.log_level.as_deref().unwrap_or(usual);
     let filter = EnvFilter::try_new(level).map_err(|cause| {

@@ -78,6 +78,12 @@ impl ChangeBatch {
         self.ops.as_ref().map_or(Op::Insert, |ops| ops[i])
     }
 
+    /// The end of a part that may not part an update: `end`, or one more when a before image would be its last row.
+    pub fn whole_updates(&self, end: usize) -> usize {
+        let parted = end > 0 && end < self.len() && self.op(end - 1) == Op::UpdateBefore;
+        if parted { end + 1 } else { end }
+    }
+
     /// Whether the value of row `i` as a whole is null.
     pub fn is_null_value(&self, i: usize) -> bool {
         self.null_values.as_ref().is_some_and(|nulls| nulls.value(i))

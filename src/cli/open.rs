@@ -9,6 +9,7 @@ use crate::broker::Broker;
 use crate::broker::embedded::{EmbeddedBroker, EmbeddedOptions};
 use crate::broker::kafka::KafkaBroker;
 use crate::broker::memory::MemoryBroker;
+use crate::engine::config::canonical;
 use crate::engine::{Deployment, Engine, EngineConfig, Session};
 use crate::error::Result;
 use crate::time::SystemClock;
@@ -49,8 +50,7 @@ pub fn open(settings: &Settings, home: Option<&Path>) -> Result<Host> {
 
 /// An engine in memory, without anything in it: `explain`.
 pub fn scratch(settings: &Settings) -> Result<Host> {
-    let config = engine_config(settings);
-    start(config, Arc::new(MemoryBroker::new()))
+    start(engine_config(settings), Arc::new(MemoryBroker::new()))
 }
 
 fn start(config: EngineConfig, broker: Arc<dyn Broker>) -> Result<Host> {
@@ -70,16 +70,14 @@ fn engine_config(settings: &Settings) -> EngineConfig {
 
 /// Engine properties as set; the two settings with names of their own fill in what is not.
 fn properties(settings: &Settings) -> BTreeMap<String, String> {
-    let mut properties = settings.properties.clone();
+    let entries = settings.properties.iter().map(|(key, value)| (canonical(key).to_owned(), value.clone()));
+    let mut properties: BTreeMap<_, _> = entries.collect();
     let own = [
         ("commit.interval.ms", settings.commit_interval.as_millis()),
         ("idle.timeout.ms", settings.idle_timeout.as_millis()),
     ];
     for (name, ms) in own {
-        let given = properties.keys().any(|key| crate::engine::config::canonical(key) == name);
-        if !given {
-            properties.insert(name.to_owned(), ms.to_string());
-        }
+        properties.entry(name.to_owned()).or_insert_with(|| ms.to_string());
     }
     properties
 }
@@ -123,6 +121,6 @@ mod tests {
         settings.properties.insert("ksql.streams.commit.interval.ms".to_owned(), "7".to_owned());
         let properties: Vec<_> =
             properties(&settings).into_iter().map(|(key, value)| format!("{key}={value}")).collect();
-        assert_eq!(properties, ["idle.timeout.ms=3000", "ksql.streams.commit.interval.ms=7"]);
+        assert_eq!(properties, ["commit.interval.ms=7", "idle.timeout.ms=3000"]);
     }
 }

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::args::{ReportFormat, TestArgs};
+use super::args::{Batching, ReportFormat, TestArgs};
 use super::failure::Failure;
 use super::terminal::Terminal;
 use super::theme::Label;
-use crate::engine::test_runner::{self, CaseReport, Options, Summary};
+use crate::engine::test_runner::{self, Batches, CaseReport, Options, Outcome, Summary};
 use crate::error::{Error, Result};
 use crate::time::SystemClock;
 
@@ -14,7 +14,12 @@ use crate::time::SystemClock;
 pub fn run(args: &TestArgs, terminal: &mut Terminal) -> Result<(), Failure> {
     let clock = SystemClock::shared();
     let started = clock.monotonic_us();
-    let options = Options { filter: args.filter.clone() };
+    let batches = match args.batch {
+        None => Batches::Single,
+        Some(Batching::Fixed(records)) => Batches::Fixed(records),
+        Some(Batching::Random(seed)) => Batches::Random(seed),
+    };
+    let options = Options { filter: args.filter.clone(), batches };
     // The runner's callback cannot fail; what the terminal said is asked afterwards.
     let mut told = Ok(());
     let summary = test_runner::run(&args.paths, &options, &mut |case| {
@@ -28,7 +33,9 @@ pub fn run(args: &TestArgs, terminal: &mut Terminal) -> Result<(), Failure> {
         let error = Error::not_found("no test was run");
         return Err(Failure::usage(match &args.filter {
             Some(filter) => error.hint(format!("No file or test name contains {filter:?}.")),
-            None => error.hint("Tests are .sql files with ASSERT statements."),
+            None => {
+                error.hint("Tests are .sql files with ASSERT statements, or .json files of query-validation cases.")
+            }
         }));
     }
     match summary.failed {
@@ -40,29 +47,42 @@ pub fn run(args: &TestArgs, terminal: &mut Terminal) -> Result<(), Failure> {
 /// One case: a failure always, a success when asked.
 fn tell(terminal: &mut Terminal, args: &TestArgs, case: &CaseReport) -> Result<()> {
     let file = case.file.display().to_string();
+    let name = match &case.format {
+        Some(format) => format!("{} - {format}", case.name),
+        None => case.name.clone(),
+    };
     if args.report == ReportFormat::Json {
-        let status = if case.failure.is_none() { "passed" } else { "failed" };
-        let line = json!({"file": file, "name": case.name, "status": status, "failure": case.failure});
+        if !args.verbose {
+            return Ok(());
+        }
+        let (outcome, why) = match &case.outcome {
+            Outcome::Passed => ("passed", None),
+            Outcome::Failed(why) => ("failed", Some(why)),
+            Outcome::Skipped => ("skipped", None),
+        };
+        let format = &case.format;
+        let line = json!({"file": file, "name": case.name, "format": format, "outcome": outcome, "why": why});
         return terminal.line(&line.to_string());
     }
     let theme = terminal.theme;
-    match &case.failure {
-        None if args.verbose => terminal.line(&format!("{}  {file}: {}", theme.paint(Label::Good, "ok  "), case.name)),
-        None => Ok(()),
-        Some(failure) => {
-            terminal.line(&format!("{}  {file}: {}", theme.paint(Label::Bad, "FAIL"), case.name))?;
-            for line in failure.lines() {
+    match &case.outcome {
+        Outcome::Failed(why) => {
+            terminal.line(&format!("{}  {file}: {name}", theme.paint(Label::Bad, "FAIL")))?;
+            for line in why.lines() {
                 terminal.line(&format!("      {line}").trim_end().to_owned())?;
             }
             Ok(())
         }
+        _ if !args.verbose => Ok(()),
+        Outcome::Passed => terminal.line(&format!("{}  {file}: {name}", theme.paint(Label::Good, "ok  "))),
+        Outcome::Skipped => terminal.line(&format!("skip  {file}: {name}")),
     }
 }
 
 fn tell_summary(terminal: &mut Terminal, args: &TestArgs, summary: &Summary, took_us: i64) -> Result<()> {
     let Summary { passed, failed, skipped } = *summary;
     if args.report == ReportFormat::Json {
-        let line = json!({"passed": passed, "failed": failed, "skipped": skipped, "ms": took_us / 1000});
+        let line = json!({"passed": passed, "failed": failed, "skipped": skipped});
         return terminal.line(&line.to_string());
     }
     let mut counts = format!("{passed} passed, {failed} failed");
@@ -79,7 +99,8 @@ mod tests {
     use super::*;
 
     fn case(failure: Option<&str>) -> CaseReport {
-        CaseReport { file: "a.sql".into(), name: "late rows".into(), failure: failure.map(str::to_owned) }
+        let outcome = failure.map_or(Outcome::Passed, |why| Outcome::Failed(why.to_owned()));
+        CaseReport { file: "a.sql".into(), name: "late rows".into(), format: None, outcome }
     }
 
     fn told(report: ReportFormat, verbose: bool) -> String {
@@ -107,10 +128,11 @@ FAIL  a.sql: late rows
 
     #[test]
     fn json_is_one_object_a_line() {
-        let out = told(ReportFormat::Json, false);
+        assert_eq!(told(ReportFormat::Json, false).lines().count(), 1);
+        let out = told(ReportFormat::Json, true);
         let lines: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines[0]["status"], "passed");
-        assert_eq!(lines[1]["failure"], "a.sql:3:1: expected\n  1\nfound\n  2");
+        assert_eq!(lines[0]["outcome"], "passed");
+        assert_eq!(lines[1]["why"], "a.sql:3:1: expected\n  1\nfound\n  2");
         assert_eq!(lines[2]["failed"], 1);
     }
 }

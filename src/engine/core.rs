@@ -101,8 +101,9 @@ impl Engine {
             deployment.resumed.extend(inner.queries_of(&file.name));
         }
         let base = self.base_properties();
-        inner.rehearse(&new, &base)?;
+        let would_start = inner.rehearse(&new, &base)?;
         if check_only {
+            deployment.started = would_start;
             return Ok(deployment);
         }
         for file in new {
@@ -207,8 +208,8 @@ impl Inner {
         queries.filter(|query| query.file.as_deref() == Some(file)).map(|query| query.id.clone()).collect()
     }
 
-    /// Tries files without touching anything.
-    fn rehearse(&self, files: &[QueryFile], base: &Properties) -> Result<()> {
+    /// Tries files without touching anything; what their queries would fill.
+    fn rehearse(&self, files: &[QueryFile], base: &Properties) -> Result<Vec<String>> {
         let mut interpreter = self.interpreter.clone();
         for file in files {
             // What a replaced file made is gone by then.
@@ -218,6 +219,7 @@ impl Inner {
             interpreter.queries.retain(|id, _| !own.contains(id));
             sinks.iter().for_each(|sink| interpreter.catalog.remove_source(sink));
         }
+        let before: Vec<String> = interpreter.queries.keys().cloned().collect();
         let mut stage = Rehearsal::new(&self.live);
         for file in files {
             each_statement(file, base, &mut |statement, properties| {
@@ -226,7 +228,8 @@ impl Inner {
                 interpreter.run(statement, &mut run).map(|done| done.is_some())
             })?;
         }
-        Ok(())
+        let new = interpreter.queries.into_iter().filter(|(id, _)| !before.contains(id));
+        Ok(new.map(|(_, query)| query.sink).collect())
     }
 
     fn deploy_file(&mut self, file: &QueryFile, base: &Properties) -> Result<()> {

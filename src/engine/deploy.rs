@@ -10,7 +10,7 @@ use crate::sql::{parse_statement, split_statements, substitute};
 /// What a deployment did, file by file.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Deployment {
-    /// Queries that run for the first time.
+    /// Queries that run for the first time; of a check, what they would fill.
     pub started: Vec<String>,
     /// Queries that go on where they stood.
     pub resumed: Vec<String>,

@@ -226,6 +226,12 @@ impl Interpreter {
                     .at(name.span)
                     .hint("TERMINATE and DROP it, then CREATE it again: its state starts afresh."));
             }
+            if let Some(existing) = self.catalog.find(&name.text) {
+                let message = format!("a {} named {} exists already", existing.kind.to_string().to_lowercase(), name.text);
+                return Err(Error::new(ErrorKind::Conflict, message)
+                    .at(name.span)
+                    .hint("DROP it first, choose another name, or use IF NOT EXISTS."));
+            }
         }
         let planned = self.with_env(run, |env| plan_query(env, &create.query, Target::Create(create), text))?;
         let kind = if create.table { "CTAS" } else { "CSAS" };

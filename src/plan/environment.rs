@@ -52,6 +52,9 @@ impl PlanConfig {
     }
 }
 
+/// Whether a format can hold these columns as key (`true`) or value.
+pub type FormatCheck<'a> = dyn Fn(&FormatSpec, bool, &[Column]) -> Result<()> + 'a;
+
 /// What planning may ask about the world.
 #[derive(Clone, Copy)]
 pub struct Environment<'a> {
@@ -62,7 +65,7 @@ pub struct Environment<'a> {
     /// Partition count of a topic; `None` skips the checks that need it.
     pub partitions: &'a dyn Fn(&str) -> Option<i32>,
     /// Whether a format can hold these columns as key (`true`) or value.
-    pub check_format: &'a dyn Fn(&FormatSpec, bool, &[Column]) -> Result<()>,
+    pub check_format: &'a FormatCheck<'a>,
 }
 
 impl fmt::Debug for Environment<'_> {

@@ -221,6 +221,15 @@ impl Piece {
         }
     }
 
+    /// `entries` from the cursor on, or one more so that no update is parted: only repartitioned rows know updates, and
+    /// there a row is an entry.
+    fn whole(&self, entries: usize) -> usize {
+        match self.feeds.as_slice() {
+            [feed] if feed.entries.is_none() => feed.batch.whole_updates(self.cursor + entries) - self.cursor,
+            _ => entries,
+        }
+    }
+
     fn head(&self, ahead: usize) -> Option<i64> {
         self.times.get(self.cursor + ahead).copied()
     }
@@ -270,7 +279,7 @@ pub fn next_round(
         [] => return None,
         [only] => {
             let piece = inputs[only].pieces.front_mut()?;
-            let entries = (piece.times.len() - piece.cursor).min(rows_max) as u64;
+            let entries = piece.whole((piece.times.len() - piece.cursor).min(rows_max)) as u64;
             let seq: Vec<u64> = (*next_seq..*next_seq + entries).collect();
             *next_seq += entries;
             piece.take(&seq, &mut parts);
@@ -306,7 +315,11 @@ fn interleave(
             break;
         }
     }
-    for (piece, seq) in fronts.iter_mut().zip(seqs) {
+    for (piece, mut seq) in fronts.iter_mut().zip(seqs) {
+        if !seq.is_empty() && piece.whole(seq.len()) > seq.len() {
+            seq.push(*next_seq);
+            *next_seq += 1;
+        }
         piece.take(&seq, parts);
     }
 }

@@ -212,8 +212,12 @@ impl RepartitionWriter {
             self.by_partition[partition as usize].push(i as u32);
         }
         for (partition, rows) in self.by_partition.iter().enumerate() {
-            for rows in rows.chunks(REPARTITION_ROWS_MAX) {
-                send_rows(&self.topic, partition as i32, &batch.take(rows)?, now_ms, out)?;
+            let rows = batch.take(rows)?;
+            let mut start = 0;
+            while start < rows.len() {
+                let end = rows.whole_updates((start + REPARTITION_ROWS_MAX).min(rows.len()));
+                send_rows(&self.topic, partition as i32, &rows.slice(start, end - start), now_ms, out)?;
+                start = end;
             }
         }
         Ok(())
@@ -222,8 +226,8 @@ impl RepartitionWriter {
 
 fn send_rows(topic: &str, partition: i32, rows: &ChangeBatch, now_ms: i64, out: &mut dyn Output) -> Result<()> {
     let bytes = internal::encode_batch(rows)?;
-    if bytes.len() > REPARTITION_BYTES_MAX && rows.len() > 1 {
-        let half = rows.len() / 2;
+    let half = rows.whole_updates(rows.len() / 2);
+    if bytes.len() > REPARTITION_BYTES_MAX && half > 0 && half < rows.len() {
         send_rows(topic, partition, &rows.slice(0, half), now_ms, out)?;
         return send_rows(topic, partition, &rows.slice(half, rows.len() - half), now_ms, out);
     }

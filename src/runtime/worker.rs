@@ -33,6 +33,8 @@ const POLL_RECORDS: usize = 20_000;
 const QUEUED_ROWS_MAX: usize = 50_000;
 /// Longest wait for records, so that requests and commits are prompt.
 const POLL_WAIT: Duration = Duration::from_millis(20);
+/// How long pull queries wait for the worker's first partitions; a worker that gets none answers then.
+const JOIN_PATIENCE_US: i64 = 10_000_000;
 /// Longest wait before a failed worker tries again.
 const BACKOFF_MS_MAX: u64 = 15_000;
 
@@ -206,6 +208,7 @@ impl Worker {
             log: Vec::new(),
             epoch: 0,
             last_commit_us: config.clock.monotonic_us(),
+            answers_from_us: config.clock.monotonic_us() + JOIN_PATIENCE_US,
             held: false,
         };
         let result = session.work(self);
@@ -258,6 +261,8 @@ struct Session<'a> {
     log: Vec<Entry>,
     epoch: u64,
     last_commit_us: i64,
+    /// Before it pull queries would miss what is not restored yet.
+    answers_from_us: i64,
     held: bool,
 }
 
@@ -275,6 +280,7 @@ impl Session<'_> {
                 worker.set_state(WorkerState::Restoring);
                 self.commit()?;
                 self.assign(poll.assigned)?;
+                self.answers_from_us = self.config.clock.monotonic_us();
                 worker.set_state(WorkerState::Running);
             }
             for set in poll.sets {
@@ -526,6 +532,9 @@ impl Session<'_> {
 
     /// Pull queries, between rounds: they see what is processed, committed or not.
     fn answer(&mut self, receiver: &Receiver<ReadRequest>) {
+        if self.config.clock.monotonic_us() < self.answers_from_us {
+            return;
+        }
         while let Ok(request) = receiver.try_recv() {
             let rows = self.read(request.keys.as_deref());
             // The asker may have given up.

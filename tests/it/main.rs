@@ -1,4 +1,10 @@
 //! Integration tests. Those that need a Kafka lie in modules named `kafka`, so that `--skip kafka::` leaves them out.
 
 mod broker;
+mod cli;
+mod engine;
+mod kafka;
+mod reference;
+mod sql_scripts;
 mod support;
+mod tidy;

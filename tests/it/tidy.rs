@@ -75,8 +75,10 @@ fn module_of(file: &str) -> &str {
     file.split(['/', '.']).next().expect("a first part")
 }
 
-/// Names of crate modules that a text mentions in `crate::name` or `crate::{name, …}`.
+/// Names of crate modules that code mentions in `crate::name` or `crate::{name, …}`; comments may name any.
 fn imports(text: &str) -> Vec<String> {
+    let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let text = code.join("\n");
     let mut found = Vec::new();
     for (at, _) in text.match_indices("crate::") {
         if text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
@@ -158,7 +160,7 @@ fn modules_say_what_they_are_and_stay_short() {
         if lines > LINES_MAX && !LONG_FILES.iter().any(|(long, _)| *long == file) {
             wrong.push(format!("{file} has {lines} lines, more than {LINES_MAX}"));
         }
-        for banned in ["dbg!(", "todo!(", "unimplemented!(", "FIXME", "XXX"] {
+        for banned in ["dbg!(", "todo!(", "unimplemented!(", "FIXME", "XXX:"] {
             if text.contains(banned) {
                 wrong.push(format!("{file} contains {banned}"));
             }

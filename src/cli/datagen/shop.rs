@@ -126,9 +126,11 @@ impl Shop {
         let id = format!("pay-{:06}", self.payments);
         let at = self.happened(now_ms);
         let order = if self.orders == 0 { self.payments } else { self.dice.random_range(1..=self.orders) };
-        // One user in twenty has a card that fails more often than not.
+        // One user in twenty has a card that mostly fails, and tries again and again.
+        let unlucky = self.dice.random_bool(0.08);
         let who = self.dice.random_range(0..USERS);
-        let fails = if who.is_multiple_of(20) { 0.6 } else { 0.04 };
+        let who = if unlucky { who - who % 20 } else { who };
+        let fails = if unlucky { 0.7 } else { 0.03 };
         let status = match self.dice.random_bool(fails) {
             true => "FAILED",
             false => self.pick(&[("DONE", 90), ("WAITING", 10)]),

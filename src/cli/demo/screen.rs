@@ -11,7 +11,7 @@ use crate::cli::duration::format_duration;
 use crate::cli::render;
 use crate::cli::run::state_word;
 use crate::cli::theme::{Label, Theme};
-use crate::engine::QueryState;
+use crate::engine::{QueryState, QueryStatus};
 
 /// A screen of its own, no cursor.
 pub const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[2J";
@@ -23,11 +23,11 @@ pub const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 const COLUMNS: [(&str, usize, bool); 7] = [
     ("QUERY", 0, false),
     ("STATE", 9, false),
-    ("IN/S", 8, true),
-    ("OUT/S", 8, true),
-    ("LAG", 8, true),
-    ("LATE", 7, true),
-    ("ERRORS", 7, true),
+    ("IN/S", 7, true),
+    ("OUT/S", 7, true),
+    ("LAG", 6, true),
+    ("LATE", 6, true),
+    ("ERRORS", 6, true),
 ];
 
 /// One frame for a screen of `size` columns and rows.
@@ -35,7 +35,7 @@ pub fn frame(board: &Board, size: (usize, usize), theme: Theme) -> String {
     let (width, height) = size;
     let mut lines = vec![title(board, width, theme), String::new()];
     let fixed: usize = COLUMNS[1..].iter().map(|(_, width, _)| width + 1).sum();
-    let longest = board.queries.iter().map(|line| line.status.id.len()).max().unwrap_or(0).max(5);
+    let longest = board.queries.iter().map(|line| name(&line.status).len()).max().unwrap_or(0).max(5);
     let name_width = longest.min(width.saturating_sub(fixed)).max(8);
     lines.push(theme.paint(Label::Heading, &row(&COLUMNS.map(|(name, ..)| name.to_owned()), name_width)));
     for query in &board.queries {
@@ -88,7 +88,7 @@ fn title(board: &Board, width: usize, theme: Theme) -> String {
 fn cells(query: &QueryLine) -> [String; 7] {
     let status = &query.status;
     [
-        status.id.clone(),
+        name(status).to_owned(),
         state_word(&status.state).to_owned(),
         thousands(query.rate_in.round() as u64),
         thousands(query.rate_out.round() as u64),
@@ -106,6 +106,11 @@ fn row(cells: &[String; 7], name_width: usize) -> String {
         out.push(' ');
     }
     out.trim_end().to_owned()
+}
+
+/// What it fills says more than its number, in fewer letters.
+fn name(status: &QueryStatus) -> &str {
+    if status.sink.is_empty() { &status.id } else { &status.sink }
 }
 
 fn state_label(state: &QueryState) -> Label {
@@ -148,7 +153,7 @@ pub fn report(board: &Board) -> String {
         let status = &query.status;
         out.push_str(&format!(
             "  {} {}: in {} ({:.0}/s), out {} ({:.0}/s), lag {}, late {}, errors {}\n",
-            status.id,
+            name(status),
             state_word(&status.state),
             status.rows_in,
             query.rate_in,
@@ -170,23 +175,22 @@ pub fn report(board: &Board) -> String {
 
 /// What happened in all.
 pub fn summary(board: &Board, width: Option<usize>) -> String {
-    let header = ["QUERY", "STATE", "IN", "OUT", "LATE", "ERRORS", "RESULTS IN"].map(String::from).to_vec();
+    let header = ["QUERY", "STATE", "IN", "OUT", "LATE", "ERRORS"].map(String::from).to_vec();
     let rows = board
         .queries
         .iter()
         .map(|QueryLine { status, .. }| {
             vec![
-                status.id.clone(),
+                name(status).to_owned(),
                 state_word(&status.state).to_owned(),
                 thousands(status.rows_in),
                 thousands(status.rows_out),
                 thousands(status.rows_late),
                 thousands(status.errors),
-                status.sink_topic.clone(),
             ]
         })
         .collect();
-    let table = render::grid(header, rows, &[false, false, true, true, true, true, false], width);
+    let table = render::grid(header, rows, &[false, false, true, true, true, true], width);
     let elapsed = format_duration(Duration::from_secs((board.elapsed_us / 1_000_000).max(0) as u64));
     let mut out = format!("{} records generated in {elapsed}\n\n{table}", thousands(board.generated));
     let counts: Vec<_> = board.tails.iter().map(|tail| format!("{} {}", thousands(tail.count), tail.topic)).collect();
@@ -222,7 +226,6 @@ fn thousands(n: u64) -> String {
 mod tests {
     use super::*;
     use crate::cli::demo::board::Tail;
-    use crate::engine::QueryStatus;
 
     fn board() -> Board {
         let mut board = Board::new(60.0);
@@ -276,7 +279,7 @@ mod tests {
             "{}",
             lines[0]
         );
-        assert_eq!(lines[3].trim_end(), "CSAS_LARGE_ORDERS_3 RUNNING      1,500       30        0       3       1");
+        assert_eq!(lines[3].trim_end(), "LARGE_ORDERS RUNNING     1,500      30      0      3      1");
         assert_eq!(lines[5], "large_orders  60 records");
         assert!(lines[6].starts_with("  ord-1  xxx") && lines[6].ends_with('…'), "newest first");
         assert_eq!(lines[7], "  old");
@@ -285,9 +288,7 @@ mod tests {
     #[test]
     fn reports_and_summary_are_plain() {
         let report = report(&board());
-        assert!(
-            report.contains("CSAS_LARGE_ORDERS_3 RUNNING: in 3000 (1500/s), out 60 (30/s), lag 0, late 3, errors 1")
-        );
+        assert!(report.contains("LARGE_ORDERS RUNNING: in 3000 (1500/s), out 60 (30/s), lag 0, late 3, errors 1"));
         let summary = summary(&board(), None);
         assert!(summary.starts_with("26,000 records generated in 1m5s\n"));
         assert!(summary.ends_with("\nResults: 60 large_orders\n"), "{summary}");

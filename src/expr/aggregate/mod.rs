@@ -9,6 +9,7 @@ mod collect;
 mod extreme;
 mod numeric;
 mod offset;
+mod spread;
 mod top;
 
 use std::any::Any;
@@ -77,8 +78,14 @@ pub fn resolve_aggregate_in(
 
 /// The declarations of all aggregates.
 pub(super) fn functions() -> Vec<Function> {
-    let families =
-        [numeric::functions(), extreme::functions(), collect::functions(), offset::functions(), top::functions()];
+    let families = [
+        numeric::functions(),
+        spread::functions(),
+        extreme::functions(),
+        collect::functions(),
+        offset::functions(),
+        top::functions(),
+    ];
     families.into_iter().flatten().collect()
 }
 

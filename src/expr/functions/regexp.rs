@@ -20,7 +20,7 @@ pub(super) fn functions() -> Vec<Function> {
              took. NULL when nothing matches, the group does not exist or an argument is NULL; malformed \
              patterns are an error.",
         )
-        .example("REGEXP_EXTRACT('(.*) (.*)', 'hello there', 2) -> 'there'")
+        .example("REGEXP_EXTRACT('([a-z]+)-([0-9]+)', 'order-42', 2) -> '42'")
         .strict_with("(pattern STRING, text STRING) -> STRING", |_| with_pattern(0, extract))
         .strict_with("(pattern STRING, text STRING, group INT) -> STRING", |_| with_pattern(0, extract)),
         Function::scalar(

@@ -81,7 +81,7 @@ pub(super) fn functions() -> Vec<Function> {
             Ok(Value::Bytes(parts.join(a[0].blob())))
         }),
         Function::scalar("REPLACE", STRING, "The text with every `old` replaced by `new`. NULL if an argument is.")
-            .example("REPLACE('foobar', 'foo', 'bar') -> 'barbar'")
+            .example("REPLACE('up and up', 'up', 'on') -> 'on and on'")
             .strict("(text STRING, old STRING, new STRING) -> STRING", |a| {
                 string(a[0].text().replace(a[1].text(), a[2].text()))
             }),
@@ -140,7 +140,7 @@ pub(super) fn functions() -> Vec<Function> {
             "Every word with a capital first letter and small others; words are separated by white space. NULL \
                  for NULL.",
         )
-        .example("INITCAP('hello WORLD') -> 'Hello World'")
+        .example("INITCAP('upper RIVER') -> 'Upper River'")
         .columns("(text STRING) -> STRING", |_| text_column(initcap)),
         Function::scalar(
             "CHR",

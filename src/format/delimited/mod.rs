@@ -30,7 +30,8 @@ pub(super) fn delimiter(spec: &FormatSpec) -> Result<char> {
     }
     let mut chars = setting.chars();
     match (chars.next(), chars.next()) {
-        (Some(c), None) if !c.is_whitespace() && c != '"' => Ok(c),
+        // Planning has turned the words into their characters already.
+        (Some(c), None) if (!c.is_whitespace() || c == ' ' || c == '\t') && c != '"' => Ok(c),
         _ => Err(Error::semantic(format!("`{setting}` cannot be a delimiter"))
             .hint("A delimiter is a single character, such as ';', or one of the words SPACE and TAB.")),
     }

@@ -11,7 +11,7 @@ use crate::time::{WindowKind, WindowSpec};
 use crate::types::{Column, KeyWindow, LogicalSchema, SourceKind, SqlType, Value};
 
 use super::bind::{Binder, check_scalar, find_call, is_call, is_window_bound, type_of};
-use super::flow::{self, Durability, Flow};
+use super::flow::{self, Durability, Flow, Move};
 use super::graph::Graph;
 use super::names::Names;
 use super::select::Item;
@@ -258,7 +258,8 @@ impl Aggregation {
         } else {
             let by: Vec<&str> = self.groups.iter().map(|group| group.shown.as_str()).collect();
             let reason = format!("rows are grouped by {}, which is not their key", by.join(", "));
-            flow::repartition(graph, grouped, "Aggregate", source_format, topics, reason)
+            let name = "Aggregate".to_owned();
+            flow::repartition(graph, grouped, Move { name, format: source_format, partitions_of: topics, reason })
         };
         let aggregated = self.aggregate(graph, grouped, is_table, durability)?;
         match &self.having {

@@ -39,6 +39,19 @@ impl Flow {
     }
 }
 
+/// A way through a topic, so that rows land in the partitions of their keys.
+#[derive(Debug, Clone)]
+pub(super) struct Move {
+    /// Name of the nodes and of the topic.
+    pub(super) name: String,
+    /// How keys are written.
+    pub(super) format: FormatSpec,
+    /// Topics whose partition count it takes.
+    pub(super) partitions_of: Vec<String>,
+    /// Why.
+    pub(super) reason: String,
+}
+
 /// Where the changes of a query's stores go.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Durability {
@@ -61,7 +74,7 @@ pub(super) fn source(
     i: usize,
     needed: &BTreeSet<String>,
     durability: Durability,
-    rekeyed: Option<(FormatSpec, Vec<String>, String)>,
+    rekeyed: Option<Move>,
 ) -> Flow {
     let source = &sources.list[i].source;
     let used = |own: &str| sources.of(i).any(|column| column.own == own && needed.contains(&column.name));
@@ -95,8 +108,8 @@ pub(super) fn source(
         topics: vec![source.topic.clone()],
         key_copies: Vec::new(),
     };
-    if let Some((format, partitions_of, reason)) = rekeyed {
-        flow = repartition(graph, flow, "Rekey", format, partitions_of, reason);
+    if let Some(rekeyed) = rekeyed {
+        flow = repartition(graph, flow, rekeyed);
     }
     if source.kind == SourceKind::Table {
         let store = graph.store("Table", durability.changelog(None));
@@ -106,16 +119,10 @@ pub(super) fn source(
     flow
 }
 
-/// `flow` through a topic whose partitions its key decides, written in `format`.
-pub(super) fn repartition(
-    graph: &mut Graph,
-    flow: Flow,
-    name: &str,
-    format: FormatSpec,
-    partitions_of: Vec<String>,
-    reason: String,
-) -> Flow {
-    let topic = graph.topic(name);
+/// `flow` through a topic.
+pub(super) fn repartition(graph: &mut Graph, flow: Flow, moved: Move) -> Flow {
+    let Move { name, format, partitions_of, reason } = moved;
+    let topic = graph.topic(&name);
     let key_format = formats::internal_key_format(&format, flow.schema.key());
     let topics = partitions_of.clone();
     let spec = RepartitionSpec { topic: topic.clone(), key_format: key_format.clone(), partitions_of, reason };

@@ -14,7 +14,7 @@ use crate::time::WindowKind;
 use crate::types::{Column, FormatSpec, KeyWindow, LogicalSchema, SourceKind};
 
 use super::condition::BoundJoin;
-use super::flow::{self, Durability, Flow};
+use super::flow::{self, Durability, Flow, Move};
 use super::graph::Graph;
 use super::sources::Sources;
 
@@ -78,28 +78,15 @@ impl JoinBuilder<'_, '_> {
         let left_like = if right_why.is_some() { both() } else { right.topics.clone() };
         let right_like = if left_why.is_some() { both() } else { left.topics.clone() };
         let needed = self.needed_after(i);
-        let left_move = left_why.map(|why| (format.clone(), left_like, why));
-        let right_move = right_why.map(|why| (format.clone(), right_like, why));
+        let moved = |side: &str, partitions_of: Vec<String>, why: Option<String>| {
+            why.map(|reason| Move { name: format!("{name}-{side}"), format: format.clone(), partitions_of, reason })
+        };
+        let left_move = moved("left", left_like, left_why);
+        let right_move = moved("right", right_like, right_why);
         let left_keyed = left.keyed;
         let right_keyed = right.keyed;
-        let left = self.prepare(
-            left,
-            &join.left,
-            join.left_filter.clone(),
-            &key,
-            &needed,
-            left_move,
-            &format!("{name}-left"),
-        )?;
-        let right = self.prepare(
-            right,
-            &join.right,
-            join.right_filter.clone(),
-            &key,
-            &needed,
-            right_move,
-            &format!("{name}-right"),
-        )?;
+        let left = self.prepare(left, &join.left, join.left_filter.clone(), &key, &needed, left_move)?;
+        let right = self.prepare(right, &join.right, join.right_filter.clone(), &key, &needed, right_move)?;
         let copies = |flow: &Flow, keyed: bool, expr: &Expr| {
             if keyed { flow.key_copies.clone() } else { walk::as_column(expr).map(str::to_owned).into_iter().collect() }
         };
@@ -227,8 +214,7 @@ impl JoinBuilder<'_, '_> {
         condition: Option<Expr>,
         key: &Column,
         needed: &BTreeSet<String>,
-        moved: Option<(FormatSpec, Vec<String>, String)>,
-        name: &str,
+        moved: Option<Move>,
     ) -> Result<Flow> {
         let flow = match side.flow {
             Some(flow) => match &condition {
@@ -254,11 +240,11 @@ impl JoinBuilder<'_, '_> {
                 self.renamed(flow, side.source, side.keyed.then_some(key), if side.keyed { needed } else { &used })?
             }
         };
-        let Some((format, partitions_of, reason)) = moved.filter(|_| !(side.keyed && side.is_table)) else {
+        let Some(moved) = moved.filter(|_| !(side.keyed && side.is_table)) else {
             return Ok(flow);
         };
         let flow = if side.keyed { flow } else { self.rekeyed(flow, on, key, needed)? };
-        Ok(flow::repartition(self.graph, flow, name, format, partitions_of, reason))
+        Ok(flow::repartition(self.graph, flow, moved))
     }
 
     /// The rows of a source under the unique names; its key under `key`'s name when it is the join's.

@@ -283,7 +283,7 @@ fn a_table_in_another_key_format_is_written_anew() {
 sub-topology 0
   Source2: TABLE SCORES, topic scores (key JSON, value JSON)
       -> TABLE (ID INTEGER KEY, SCORE DOUBLE)
-  Rekey-sink (RepartitionSink) <- Source2: topic Rekey-repartition (key KAFKA, partitions as users) because the key of S is written as JSON, the other side's as KAFKA
+  Join-right-sink (RepartitionSink) <- Source2: topic Join-right-repartition (key KAFKA, partitions as users) because the key of S is written as JSON, the other side's as KAFKA
 sub-topology 1
   Source: TABLE USERS, topic users (key KAFKA, value JSON)
       -> TABLE (ID INTEGER KEY, NAME STRING)
@@ -291,9 +291,9 @@ sub-topology 1
       store Table: changelog Table-changelog
   Project <- TableSource: ROWKEY = ID, U_NAME = NAME
       -> TABLE (ROWKEY INTEGER KEY, U_NAME STRING)
-  Rekey-source (RepartitionSource): topic Rekey-repartition
+  Join-right-source (RepartitionSource): topic Join-right-repartition
       -> TABLE (ID INTEGER KEY, SCORE DOUBLE)
-  TableSource2 <- Rekey-source: newest row per key
+  TableSource2 <- Join-right-source: newest row per key
       store Table2: changelog Table2-changelog
   Project2 <- TableSource2: ROWKEY = ID, S_SCORE = SCORE
       -> TABLE (ROWKEY INTEGER KEY, S_SCORE DOUBLE)

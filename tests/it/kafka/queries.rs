@@ -70,7 +70,8 @@ fn make(seed: u64) -> Expected {
     let mut dice = Dice(seed);
     let mut expected = Expected::default();
     for user in 0..50 {
-        let value = json!({"user_id": format!("u{user}"), "name": "n", "country": format!("C{}", user % 5), "tier": "GOLD"});
+        let value =
+            json!({"user_id": format!("u{user}"), "name": "n", "country": format!("C{}", user % 5), "tier": "GOLD"});
         expected.users.push((Some(format!("u{user}")), value.to_string(), START - 60_000));
     }
     for i in 0..6000i64 {

@@ -1,0 +1,19 @@
+//! Query-validation files: JSON with statements, records in and records expected, driven without a broker.
+//!
+//! All statements are made first, then all records are written, then every persistent query runs to its end, one after
+//! another; each takes the records in the order of the file.
+
+mod case;
+mod compare;
+mod drive;
+mod json;
+mod post;
+mod record;
+mod stage;
+
+#[cfg(test)]
+mod tests;
+
+pub use case::{ValidationCase, cases_of, is_validation_file};
+pub use drive::run_case;
+pub use json::Json;

@@ -1,0 +1,90 @@
+use super::compare::same;
+use super::json::Json;
+use super::{cases_of, run_case};
+
+fn json(text: &str) -> Json {
+    Json::parse(text.as_bytes()).unwrap()
+}
+
+fn outcomes(document: &str) -> Vec<Result<(), String>> {
+    let cases = cases_of(&json(document)).unwrap();
+    cases.iter().map(|case| run_case(case, &mut || 1).map_err(|error| error.to_string())).collect()
+}
+
+#[test]
+fn numbers_keep_their_text() {
+    let text = r#"{"a":1.10,"b":[null,true,"x\"é"],"c":1e400}"#;
+    assert_eq!(json(text).to_string(), text);
+    assert!(Json::parse(b"{").is_err() && Json::parse(b"1 2").is_err());
+}
+
+#[test]
+fn comparison_follows_the_rules() {
+    let same = |a: &str, b: &str| same(&json(a), &json(b));
+    assert!(
+        same("1.1", "1.10") && same("3.0", "3") && !same("1.1", "1.2") && !same("9007199254740993", "9007199254740992")
+    );
+    assert!(same("10000000", "1.0E7") && !same("1", "\"1\""));
+    assert!(same(r#"{"a": 1}"#, r#"{"A": 1}"#) && !same(r#"{"A": 1}"#, r#"{"A": 1, "B": null}"#));
+    assert!(same(r#"{"KQL_1": null}"#, r#"{"KSQL_1": 3}"#));
+    assert!(super::compare::same(&json("2"), &Json::Double(2.000_000_1)));
+}
+
+const PAIR: &str = r#"{"tests": [{
+  "name": "doubled", "format": ["JSON", "DELIMITED"],
+  "statements": ["CREATE STREAM s (k INT KEY, v INT) WITH (kafka_topic='s', value_format='JSON');",
+                 "CREATE STREAM d WITH (value_format='{FORMAT}') AS SELECT k, v * 2 AS w FROM s WHERE v > 0;"],
+  "inputs": [{"topic": "s", "key": 1, "value": {"v": 4}, "timestamp": 5}, {"topic": "s", "key": 2, "value": {"v": -1}}],
+  "outputs": [{"topic": "D", "key": 1, "value": {"W": 8}, "timestamp": 5}],
+  "post": {"sources": [{"name": "D", "type": "stream", "schema": "K INT KEY, W INT"}],
+           "topics": {"blacklist": ".*-repartition"}}
+}]}"#;
+
+#[test]
+fn a_case_runs_once_a_format() {
+    let outcomes = outcomes(PAIR);
+    assert_eq!(outcomes[0], Ok(()));
+    // Raw text is no object.
+    let why = outcomes[1].clone().unwrap_err();
+    assert!(why.contains("record 1 (value)") && why.contains("+ 1 -> \"8\" at 5"), "{why}");
+}
+
+#[test]
+fn post_conditions_are_checked() {
+    let wrong = PAIR.replace("K INT KEY, W INT", "K INT KEY, W BIGINT");
+    let why = outcomes(&wrong)[0].clone().unwrap_err();
+    assert!(why.contains("schema of D"), "{why}");
+    let repartitioned = PAIR.replace("WHERE v > 0", "WHERE v > 0 PARTITION BY k + 0");
+    assert!(outcomes(&repartitioned)[0].is_err());
+}
+
+#[test]
+fn the_last_statement_must_be_refused() {
+    let refused = |last: &str, first: &str| {
+        format!(
+            r#"{{"tests": [{{"name": "n", "statements": ["{first}", "{last}"],
+                "expectedException": {{"type": "any", "message": "any"}}}}]}}"#
+        )
+    };
+    let stream = "CREATE STREAM s (v INT) WITH (kafka_topic='s', value_format='JSON');";
+    let bad = "CREATE STREAM d AS SELECT nope FROM s;";
+    assert_eq!(outcomes(&refused(bad, stream))[0], Ok(()));
+    assert!(outcomes(&refused("CREATE STREAM d AS SELECT v FROM s;", stream))[0].is_err());
+    // Refused too early.
+    assert!(outcomes(&refused(stream, bad))[0].is_err());
+}
+
+#[test]
+fn windowed_keys_and_typed_values_go_in_and_out() {
+    let document = r#"{"tests": [{
+      "name": "windowed",
+      "statements": ["CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='KAFKA');",
+                     "CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 1 SECOND) GROUP BY k;"],
+      "inputs": [{"topic": "s", "key": "a", "value": 4, "timestamp": 1500}],
+      "outputs": [{"topic": "T", "key": "a", "value": 1, "timestamp": 1500,
+                   "window": {"start": 1000, "end": 2000, "type": "time"}}]
+    }]}"#;
+    assert_eq!(outcomes(document)[0], Ok(()));
+    let shifted = document.replace("\"start\": 1000", "\"start\": 999");
+    assert!(outcomes(&shifted)[0].clone().unwrap_err().contains("(window)"));
+}
