@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
-use super::backend::{Backend, QueryStart, row_batch};
+use super::backend::{Backend, QueryStart, insertable_schema, row_batch};
 use super::command_log::StartedQuery;
 use super::config::Properties;
 use crate::broker::TopicSpec;
 use crate::catalog::{Catalog, Source};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
-use crate::format::{self, Side};
+use crate::format::{Formats, Side};
 use crate::plan::properties::{TopicSpec as TopicWish, WithClause, WithOf};
 use crate::plan::source::{alter, check_replacement, declare};
 use crate::plan::topology::Topology;
 use crate::plan::types::resolve_type;
-use crate::plan::{Environment, PlanConfig, Planned, Target, insert, plan_query, plan_source_table};
+use crate::plan::{Environment, PlanConfig, Planned, Schemas, Target, insert, plan_query, plan_source_table};
 use crate::sql::ast::{CreateAs, CreateSource, Name, Statement, StatementKind};
 use crate::types::{Column, FormatSpec, SourceKind};
 
@@ -89,8 +89,26 @@ pub struct Run<'a> {
     pub file: Option<&'a str>,
 }
 
-fn check_format(spec: &FormatSpec, is_key: bool, columns: &[Column]) -> Result<()> {
-    format::check(spec, if is_key { Side::Key } else { Side::Value }, columns)
+fn side(is_key: bool) -> Side {
+    if is_key { Side::Key } else { Side::Value }
+}
+
+impl Schemas for Formats {
+    fn infer(&self, format: &FormatSpec, topic: &str, is_key: bool) -> Result<Vec<Column>> {
+        Self::infer(self, format, topic, side(is_key))
+    }
+
+    fn check(&self, format: &FormatSpec, topic: &str, is_key: bool, columns: &[Column]) -> Result<()> {
+        self.check_schema(format, topic, side(is_key), columns)
+    }
+}
+
+/// Registers the schemas of a source's topic. With `keep` schemas that are there stay the newest.
+fn register_schemas(formats: &Formats, source: &Source, keep: bool) -> Result<()> {
+    let schema = insertable_schema(source);
+    formats.register(&source.key_format, &source.topic, Side::Key, schema.key(), keep)?;
+    formats.register(&source.value_format, &source.topic, Side::Value, schema.value(), keep)?;
+    Ok(())
 }
 
 impl PlanConfig {
@@ -159,11 +177,15 @@ impl Interpreter {
         let config = PlanConfig::of(run.properties);
         let backend = &*run.backend;
         let partitions = |topic: &str| backend.partitions(topic).ok().flatten();
+        let formats = backend.formats();
+        let check_format =
+            |spec: &FormatSpec, is_key: bool, columns: &[Column]| Formats::check(&formats, spec, side(is_key), columns);
         plan(Environment {
             catalog: &self.catalog,
             config: &config,
             partitions: &partitions,
             check_format: &check_format,
+            schemas: &formats,
         })
     }
 
@@ -188,6 +210,9 @@ impl Interpreter {
         }
         let source = declared.source;
         self.catalog.clone().add_source(source.clone(), create.or_replace).map_err(|e| e.at(name.span))?;
+        if run.replay.is_none() {
+            register_schemas(&run.backend.formats(), &source, true).map_err(|e| e.at(name.span))?;
+        }
         self.declare_topic(&source, declared.topic, run).map_err(|e| e.at(name.span))?;
         let materialised = source.read_only && source.kind == SourceKind::Table;
         self.catalog.add_source(source, create.or_replace)?;
@@ -227,7 +252,8 @@ impl Interpreter {
                     .hint("TERMINATE and DROP it, then CREATE it again: its state starts afresh."));
             }
             if let Some(existing) = self.catalog.find(&name.text) {
-                let message = format!("a {} named {} exists already", existing.kind.to_string().to_lowercase(), name.text);
+                let message =
+                    format!("a {} named {} exists already", existing.kind.to_string().to_lowercase(), name.text);
                 return Err(Error::new(ErrorKind::Conflict, message)
                     .at(name.span)
                     .hint("DROP it first, choose another name, or use IF NOT EXISTS."));
@@ -248,6 +274,9 @@ impl Interpreter {
         }
         let is_new = self.catalog.find(&sink.name).is_none();
         if is_new {
+            if run.replay.is_none() {
+                register_schemas(&run.backend.formats(), &sink, false)?;
+            }
             let source_partitions = run.backend.partitions(&leftmost_topic)?;
             let partitions = topic.partitions.or(source_partitions).unwrap_or(self.default_partitions.max(1));
             match run.backend.partitions(&sink.topic)? {

@@ -68,7 +68,10 @@ fn a_restart_goes_on_where_it_stood() {
         let engine = engine(&broker, 2);
         let mut session = engine.session();
         run(session.as_mut(), ORDERS);
-        run(session.as_mut(), "INSERT INTO orders VALUES ('o1', 'ann', 5); INSERT INTO orders VALUES ('o2', 'bob', 7);");
+        run(
+            session.as_mut(),
+            "INSERT INTO orders VALUES ('o1', 'ann', 5); INSERT INTO orders VALUES ('o2', 'bob', 7);",
+        );
         wait_for_rows(session.as_mut(), "SELECT user, n, total FROM spent;", &["'ann' 1 5", "'bob' 1 7"]);
         engine.shutdown();
     }

@@ -27,6 +27,10 @@ impl Default for Inner {
 }
 
 impl Inner {
+    fn free_id(&self) -> i32 {
+        (self.first_id..i32::MAX).find(|id| !self.schemas.contains_key(id)).unwrap_or(i32::MAX)
+    }
+
     fn add_version(&mut self, subject: &str, id: i32) {
         let versions = self.subjects.entry(subject.to_owned()).or_default();
         versions.retain(|version| *version != id);
@@ -62,7 +66,7 @@ impl SchemaRegistry for MemoryRegistry {
     fn register(&self, subject: &str, schema: &Schema) -> Result<i32> {
         let mut inner = self.lock();
         let known = inner.schemas.iter().find(|(_, known)| *known == schema).map(|(id, _)| *id);
-        let id = known.unwrap_or_else(|| inner.schemas.keys().next_back().map_or(inner.first_id, |last| last + 1));
+        let id = known.unwrap_or_else(|| inner.free_id());
         inner.schemas.entry(id).or_insert_with(|| schema.clone());
         inner.add_version(subject, id);
         Ok(id)

@@ -7,7 +7,7 @@ use super::case::{CaseRecord, ValidationCase};
 use super::compare;
 use super::json::Json;
 use super::stage::Stage;
-use super::{post, record};
+use super::{post, record, schemas};
 use crate::broker::TopicSpec;
 use crate::catalog::Source;
 use crate::engine::backend::Backend;
@@ -69,6 +69,7 @@ impl World {
                 _ => {}
             }
         }
+        schemas::register(case, &stage.registry)?;
         let properties =
             case.properties.iter().map(|(key, value)| (canonical(key).to_owned(), value.clone())).collect();
         Ok(Self {
@@ -149,10 +150,11 @@ impl World {
 
     /// Writes all records, then runs every query.
     fn records(&mut self, case: &ValidationCase, batch: &mut dyn FnMut() -> usize) -> Result<()> {
+        let formats = self.stage.formats();
         let mut inputs = Vec::new();
         for (i, input) in case.inputs.iter().enumerate() {
             let source = self.described.get(&input.topic).map(Arc::as_ref);
-            let stored = record::write(source, input).map_err(|e| e.context(format!("input {}", i + 1)))?;
+            let stored = record::write(&formats, source, input).map_err(|e| e.context(format!("input {}", i + 1)))?;
             let at = self.stage.topics.get(&input.topic).map_or(0, |topic| topic.records.len());
             self.stage.append(&input.topic, stored);
             inputs.push((input.topic.clone(), at));
@@ -176,12 +178,13 @@ impl World {
 
     fn compare_topic(&self, topic: &str, expected: &[&CaseRecord], check_zero: bool) -> Result<()> {
         let source = self.described.get(topic).map(Arc::as_ref);
+        let formats = self.stage.formats();
         let records = self.stage.topics.get(topic).map_or(&[][..], |topic| &topic.records);
         let mut lines = Vec::new();
         let mut differs = expected.len() != records.len();
         let mut first = None;
         for i in 0..expected.len().max(records.len()) {
-            let seen = records.get(i).map(|record| record::read(source, record)).transpose();
+            let seen = records.get(i).map(|record| record::read(&formats, source, record)).transpose();
             let seen = seen.map_err(|e| e.context(format!("record {} of {topic}", i + 1)))?;
             let wanted = expected
                 .get(i)
