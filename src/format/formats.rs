@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::avro::AvroCodec;
-use super::datum::{Datum, legal};
+use super::datum::{Datum, legal, same_name};
 use super::framed::{Codec, DatumDecoder, DatumEncoder, Header, PrependingEncoder, Reading, StrippingDecoder, split};
 use super::json::{JsonDecoder, JsonEncoder};
 use super::protobuf::{Nullable, ProtobufCodec};
@@ -94,6 +94,19 @@ impl Formats {
             return Ok(());
         }
         let known = self.infer(spec, topic, side)?;
+        if let Format::Registered(SchemaType::Avro) = find(&spec.name)? {
+            let (id, schema) = self.existing(spec, topic, side, SchemaType::Avro)?;
+            let codec = AvroCodec::parse(&schema).map_err(Error::semantic)?;
+            let given: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            if let Some(field) =
+                codec.required().find(|field| !given.contains(field)).filter(|_| !bare(spec, side, columns))
+            {
+                return Err(Error::semantic(format!(
+                    "the schema {id} needs a value for `{field}`, and no column has that name"
+                ))
+                .hint("Select such a column, or give the field a default in the schema."));
+            }
+        }
         let changed = columns
             .iter()
             .enumerate()
@@ -225,7 +238,16 @@ impl Formats {
             (self.registry(&spec.name)?.register(&subject, &schema)?, schema)
         };
         if ty == SchemaType::Json {
-            return Ok(Box::new(PrependingEncoder { inner: Box::new(JsonEncoder::new(layout)), id }));
+            let extra = if spec.properties.contains_key("SCHEMA_ID") && !layout.bare {
+                properties_beyond(&schema, layout.columns)
+            } else {
+                Vec::new()
+            };
+            let columns: Vec<Column> = layout.columns.iter().chain(&extra).cloned().collect();
+            let wanted = vec![true; columns.len()];
+            let layout = Layout { side: layout.side, columns: &columns, wanted: &wanted, bare: layout.bare };
+            let extra = extra.into_iter().map(|column| column.ty).collect();
+            return Ok(Box::new(PrependingEncoder { inner: Box::new(JsonEncoder::new(&layout)), id, extra }));
         }
         let codec = Codec::new(&schema, protobuf_name(spec))
             .map_err(|reason| Error::semantic(format!("the schema {id} of the topic {topic}: {reason}")))?;
@@ -253,6 +275,13 @@ fn generate(spec: &FormatSpec, topic: &str, side: Side, columns: &[Column], ty: 
         SchemaType::Protobuf => plain_codec(spec, columns)?.text(),
     };
     Ok(Schema::new(ty, text))
+}
+
+/// Properties of a JSON schema that the row has no column for: they are written as nulls.
+fn properties_beyond(schema: &Schema, columns: &[Column]) -> Vec<Column> {
+    let Ok(SqlType::Struct(fields)) = json_schema::sql_type(schema) else { return Vec::new() };
+    let known = |name: &str| columns.iter().any(|column| same_name(&column.name, name));
+    fields.into_iter().filter(|field| !known(&field.name)).map(|field| Column::value(field.name, field.ty)).collect()
 }
 
 /// > KSQL: key records are named after the topic: `ORDERS_BY_ID` has `OrdersByIdKey`.

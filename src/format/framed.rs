@@ -282,6 +282,8 @@ impl Decoder for StrippingDecoder {
 pub(super) struct PrependingEncoder {
     pub(super) inner: Box<dyn Encoder>,
     pub(super) id: i32,
+    /// Types of columns that the inner encoder has besides: they are NULL.
+    pub(super) extra: Vec<SqlType>,
 }
 
 impl Encoder for PrependingEncoder {
@@ -293,7 +295,9 @@ impl Encoder for PrependingEncoder {
         out: &mut Slots,
     ) -> Result<Vec<RecordError>> {
         let mut bodies = Slots::default();
-        let errors = self.inner.encode(columns, rows, null, &mut bodies)?;
+        let nulls = self.extra.iter().map(|ty| Value::Null.repeat(ty, rows));
+        let columns: Vec<ArrayRef> = columns.iter().cloned().chain(nulls).collect();
+        let errors = self.inner.encode(&columns, rows, null, &mut bodies)?;
         for row in 0..rows {
             match bodies.get(row) {
                 Some(body) => {

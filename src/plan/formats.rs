@@ -93,6 +93,11 @@ pub fn same_key_bytes(a: &FormatSpec, b: &FormatSpec) -> bool {
     a.name == b.name && settings(a) == settings(b) && a.wrapped == b.wrapped
 }
 
+/// Whether messages begin with the number of their schema.
+pub fn names_schema_in_bytes(format: &FormatSpec) -> bool {
+    features(&format.name, Span::default()).is_ok_and(|features| features.inference)
+}
+
 /// Whether a setting chooses a schema of the registry.
 fn names_schema(setting: &str) -> bool {
     setting == "SCHEMA_ID" || setting == "SCHEMA_FULL_NAME"

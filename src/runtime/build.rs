@@ -256,7 +256,7 @@ impl Blueprint {
             OperatorSpec::RepartitionSink(spec) => {
                 let topic = self.internal_topic(&spec.topic);
                 let partitions = self.partitions_of(&topic);
-                let writer = RepartitionWriter::new(&topic, partitions, &spec.key_format, input(0), &self.formats)?;
+                let writer = RepartitionWriter::new(&topic, partitions, &spec.key_format, input(0))?;
                 return Ok(NodeKind::Repartition(Box::new(writer)));
             }
             OperatorSpec::TableSource { store } => Box::new(TableSource::new(*store, &schema)?),

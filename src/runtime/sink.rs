@@ -11,6 +11,7 @@ use crate::broker::murmur2::partition_for;
 use crate::change::{ChangeBatch, Op, Slots};
 use crate::error::{RecordError, Result};
 use crate::format::{Encoder, Formats, Side, internal, window_key};
+use crate::plan::formats::names_schema_in_bytes;
 use crate::plan::topology::SinkSpec;
 use crate::types::date_pattern::DatePattern;
 use crate::types::{Column, FormatSpec, KeyWindow, LogicalSchema, Namespace, Value};
@@ -201,14 +202,12 @@ pub struct RepartitionWriter {
 
 impl RepartitionWriter {
     /// A writer of rows with `schema`. Keys are placed as `key_format` would place them, so that the topic is
-    /// co-partitioned with other topics of that key format.
-    pub fn new(
-        topic: &str,
-        partitions: i32,
-        key_format: &FormatSpec,
-        schema: &LogicalSchema,
-        formats: &Formats,
-    ) -> Result<Self> {
+    /// co-partitioned with other topics of that key format; keys with the number of a schema, which no two topics need
+    /// to share, as JSON would.
+    pub fn new(topic: &str, partitions: i32, key_format: &FormatSpec, schema: &LogicalSchema) -> Result<Self> {
+        let json = FormatSpec::new("JSON", key_format.wrapped);
+        let key_format = if names_schema_in_bytes(key_format) { &json } else { key_format };
+        let formats = &Formats::default();
         Ok(Self {
             topic: topic.to_owned(),
             partitions,

@@ -38,6 +38,17 @@ impl AvroCodec {
         self.avro.sql_type(&self.avro.root, 0)
     }
 
+    /// Names of the fields of a record that can neither be null nor have a default.
+    pub(super) fn required(&self) -> impl Iterator<Item = &str> {
+        let record = match self.avro.root {
+            Node::Record(at) => self.avro.records.get(at),
+            _ => None,
+        };
+        let fields = record.map(|record| record.fields.as_slice()).unwrap_or_default();
+        let required = fields.iter().filter(|field| field.default.is_none() && !write::nullable(&field.node));
+        required.map(|field| &*field.name)
+    }
+
     /// Reads a value.
     pub(super) fn read(&self, bytes: &[u8]) -> Result<Datum, String> {
         let mut reader = read::Reader::new(bytes);

@@ -126,7 +126,7 @@ fn record(avro: &Avro, fields: &[Field], datum: &Datum, out: &mut Vec<u8>) -> Re
     Ok(())
 }
 
-fn nullable(node: &Node) -> bool {
+pub(super) fn nullable(node: &Node) -> bool {
     matches!(node, Node::Null) || matches!(node, Node::Union(branches) if branches.contains(&Node::Null))
 }
 

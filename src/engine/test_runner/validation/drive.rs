@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::case::{CaseRecord, ValidationCase};
+use super::case::{CaseRecord, CaseTopic, ValidationCase};
 use super::compare;
 use super::json::Json;
 use super::stage::Stage;
@@ -50,6 +50,8 @@ struct World {
     stage: Stage,
     properties: Properties,
     variables: BTreeMap<String, String>,
+    /// Topics that the case lists.
+    listed: Arc<[CaseTopic]>,
     /// The source declared last over each topic.
     described: BTreeMap<String, Arc<Source>>,
 }
@@ -77,6 +79,7 @@ impl World {
             stage,
             properties: Properties(properties),
             variables: BTreeMap::new(),
+            listed: case.topics.clone().into(),
             described: BTreeMap::new(),
         })
     }
@@ -110,7 +113,7 @@ impl World {
             }
             kind => {
                 if let StatementKind::CreateSource(create) = kind {
-                    self.create_missing_topic(create);
+                    self.create_missing_topic(create, &self.listed.clone());
                 }
                 let mut run = Run { properties: &self.properties, backend: &mut self.stage, replay: None, file: None };
                 let mut copy = self.interpreter.clone();
@@ -136,15 +139,29 @@ impl World {
         }
     }
 
-    /// A case need not list the topics that its statements read.
-    fn create_missing_topic(&mut self, create: &CreateSource) {
+    /// A case need not list the topics that its statements read, nor how many partitions a listed one has.
+    fn create_missing_topic(&mut self, create: &CreateSource, listed: &[CaseTopic]) {
         let property = |key: &str| create.properties.iter().find(|property| property.key.text == key);
         let Some(ExprKind::String(name)) = property("KAFKA_TOPIC").map(|property| &property.value.kind) else { return };
-        if property("PARTITIONS").is_none() && !self.stage.topics.contains_key(name) {
-            let spec =
-                TopicSpec { name: name.clone(), partitions: PARTITIONS_IMPLIED, replicas: None, config: Vec::new() };
-            // It does not exist: that was just asked.
-            let _ = self.stage.create_topic(&spec);
+        let partitions = match property("PARTITIONS").map(|property| &property.value.kind) {
+            Some(ExprKind::Integer(partitions)) => i32::try_from(*partitions).ok(),
+            Some(_) => return,
+            None => None,
+        };
+        match (self.stage.topics.get_mut(name), partitions) {
+            (Some(topic), Some(partitions)) => {
+                let silent = |topic: &CaseTopic| topic.name == *name && topic.details.get("partitions").is_none();
+                if listed.iter().any(silent) && topic.records.is_empty() {
+                    topic.partitions = partitions;
+                }
+            }
+            (None, None) => {
+                let partitions = PARTITIONS_IMPLIED;
+                let spec = TopicSpec { name: name.clone(), partitions, replicas: None, config: Vec::new() };
+                // It does not exist: that was just asked.
+                let _ = self.stage.create_topic(&spec);
+            }
+            _ => {}
         }
     }
 
