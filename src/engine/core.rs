@@ -43,7 +43,7 @@ impl Engine {
         for (key, value) in &config.properties {
             super::config::check(key, value)?;
         }
-        let live = Live::new(config.clone(), broker.clone(), clock.clone());
+        let live = Live::new(config.clone(), broker.clone(), clock.clone()).with_formats(config.formats()?);
         let log_topic = processing_log::topic(&config.service_id);
         live.ensure_topic(&log_topic, 1, Vec::new())?;
         let interpreter = Interpreter { default_partitions: config.default_partitions, ..Interpreter::default() };

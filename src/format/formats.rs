@@ -297,6 +297,9 @@ fn key_record_name(topic: &str) -> String {
     format!("io.confluent.ksql.avro_schemas.{}Key", legal(&camel))
 }
 
+#[cfg(test)]
+mod tests;
+
 /// The type with all names of fields in upper case.
 fn upper_case(ty: SqlType) -> SqlType {
     match ty {

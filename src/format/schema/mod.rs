@@ -6,8 +6,10 @@ use std::fmt;
 
 use crate::error::Result;
 
+mod http;
 mod memory;
 
+pub use http::HttpRegistry;
 pub use memory::MemoryRegistry;
 pub(super) use memory::RehearsalRegistry;
 

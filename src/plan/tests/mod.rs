@@ -10,7 +10,7 @@ use crate::catalog::{Catalog, Source};
 use crate::error::{Error, Result};
 use crate::sql::ast::StatementKind;
 use crate::sql::parse_script;
-use crate::types::{Column, FormatSpec};
+use crate::types::{Column, FormatSpec, SqlType};
 
 use super::explain::explain;
 use super::{Environment, PlanConfig, Planned, Schemas, Target, plan_query, source};
