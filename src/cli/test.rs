@@ -69,7 +69,7 @@ fn tell(terminal: &mut Terminal, args: &TestArgs, case: &CaseReport) -> Result<(
         Outcome::Failed(why) => {
             terminal.line(&format!("{}  {file}: {name}", theme.paint(Label::Bad, "FAIL")))?;
             for line in why.lines() {
-                terminal.line(&format!("      {line}").trim_end().to_owned())?;
+                terminal.line(format!("      {line}").trim_end())?;
             }
             Ok(())
         }

@@ -37,6 +37,8 @@ pub trait Backend {
     fn delete_topic(&mut self, topic: &str) -> Result<()>;
     /// Starts a query.
     fn start(&mut self, query: &QueryStart) -> Result<()>;
+    /// Goes on with another topology where a query stands, over its state.
+    fn replace(&mut self, query: &QueryStart) -> Result<()>;
     /// Ends a query and removes what only it needed.
     fn stop(&mut self, query_id: &str) -> Result<()>;
     /// Holds or releases a query.
@@ -60,6 +62,7 @@ pub fn sink_of(source: &Source) -> SinkSpec {
         window: source.window,
         // The row's own time counts: INSERT may set ROWTIME.
         timestamp: None,
+        composed_key: false,
     }
 }
 
@@ -125,6 +128,10 @@ impl Backend for Rehearsal<'_> {
             blueprint.fresh_task(sub_topology, 0, clock.as_ref())?;
         }
         Ok(())
+    }
+
+    fn replace(&mut self, query: &QueryStart) -> Result<()> {
+        self.start(query)
     }
 
     fn stop(&mut self, _query_id: &str) -> Result<()> {

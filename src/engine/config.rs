@@ -102,6 +102,11 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         default: "",
         about: "`user:password` for the Schema Registry; read when the engine starts",
     },
+    PropertyDoc {
+        name: "create.or.replace.enabled",
+        default: "true",
+        about: "accepted for ksqlDB's scripts: CREATE OR REPLACE is always there",
+    },
     PropertyDoc { name: "output.topic.name.prefix", default: "", about: "in front of the names of created topics" },
 ];
 

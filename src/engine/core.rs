@@ -49,9 +49,11 @@ impl Engine {
         let interpreter = Interpreter { default_partitions: config.default_partitions, ..Interpreter::default() };
         let mut inner = Inner { interpreter, live, log: None, deployed: BTreeMap::new() };
         inner.interpreter.catalog.add_source(log_source(&log_topic), false)?;
-        let (log, commands) = CommandLog::open(broker, &config.service_id, config.default_replicas, clock.as_ref())?;
+        let (log, mut commands) =
+            CommandLog::open(broker, &config.service_id, config.default_replicas, clock.as_ref())?;
         inner.interpreter.next_id = log.next();
         inner.log = Some(log);
+        with_newest_topologies(&mut commands);
         for command in commands {
             inner.replay(command)?;
         }
@@ -341,6 +343,23 @@ fn each_statement(
         }
     }
     Ok(())
+}
+
+/// A query that was replaced is started as what it is now: what it was before must not see another record.
+fn with_newest_topologies(commands: &mut [Command]) {
+    let mut newest: BTreeMap<String, crate::plan::topology::Topology> = BTreeMap::new();
+    for command in commands.iter_mut().rev() {
+        match command {
+            Command::Statement { query: Some(query), .. } => {
+                let topology = newest.entry(query.id.clone()).or_insert_with(|| query.topology.clone());
+                query.topology = topology.clone();
+            }
+            Command::Terminate { query_id } => {
+                newest.remove(query_id);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The error with its file, line and column.

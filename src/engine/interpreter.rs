@@ -16,6 +16,7 @@ use crate::plan::properties::{TopicSpec as TopicWish, WithClause, WithOf};
 use crate::plan::source::{alter, check_replacement, declare};
 use crate::plan::topology::Topology;
 use crate::plan::types::resolve_type;
+use crate::plan::upgrade::check_upgrade;
 use crate::plan::{Environment, PlanConfig, Planned, Schemas, Target, insert, plan_query, plan_source_table};
 use crate::sql::ast::{CreateAs, CreateSource, Name, Statement, StatementKind};
 use crate::types::{Column, FormatSpec, SourceKind};
@@ -247,9 +248,7 @@ impl Interpreter {
                 return Ok(Done::message(format!("{} exists already", name.text)));
             }
             if create.or_replace {
-                return Err(Error::unsupported("OR REPLACE of a running query")
-                    .at(name.span)
-                    .hint("TERMINATE and DROP it, then CREATE it again: its state starts afresh."));
+                return self.replace(create, text, run).map_err(|error| error.at(name.span));
             }
             if let Some(existing) = self.catalog.find(&name.text) {
                 let message =
@@ -262,6 +261,60 @@ impl Interpreter {
         let planned = self.with_env(run, |env| plan_query(env, &create.query, Target::Create(create), text))?;
         let kind = if create.table { "CTAS" } else { "CSAS" };
         self.start(format!("{kind}_{}_{}", name.text, self.next_id), planned, text, run)
+    }
+
+    /// `CREATE OR REPLACE … AS SELECT` of a source that a query fills: the query goes on with another topology.
+    fn replace(&mut self, create: &CreateAs, text: &str, run: &mut Run<'_>) -> Result<Done> {
+        let old = self.catalog.source(&create.name.text)?.clone();
+        let Some(id) = old.created_by.clone() else {
+            return Err(Error::semantic(format!("{} was not made by a query", old.name))
+                .hint("CREATE OR REPLACE … (columns) changes a declared source."));
+        };
+        let planned = self.with_env(run, |env| plan_query(env, &create.query, Target::Create(create), text))?;
+        let Planned { topology, sources, sink, .. } = planned;
+        let mut sink = sink.ok_or_else(|| Error::internal("a persistent query without a sink"))?;
+        check_replacement(&old, &sink)?;
+        let others = self.queries.values().filter(|query| query.sink == old.name && query.id != id);
+        let others: Vec<&str> = others.map(|query| query.id.as_str()).collect();
+        if !others.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("{} is filled by {}, too", old.name, others.join(", ")),
+            )
+            .hint("TERMINATE those queries first."));
+        }
+        if sources.contains(&old.name) {
+            return Err(Error::semantic(format!("{} would read itself", old.name)));
+        }
+        if let Some(running) = self.queries.get(&id) {
+            check_upgrade(&running.topology, &topology)?;
+        }
+        let topology = run.replay.map_or(topology, |replay| replay.topology.clone());
+        let start = QueryStart {
+            id: id.clone(),
+            topology: topology.clone(),
+            properties: run.properties.clone(),
+            resumed: run.replay.is_some(),
+        };
+        if run.replay.is_none() {
+            register_schemas(&run.backend.formats(), &sink, false)?;
+        }
+        run.backend.replace(&start)?;
+        sink.created_by = Some(id.clone());
+        let info = QueryInfo {
+            id: id.clone(),
+            sql: text.to_owned(),
+            sink: sink.name.clone(),
+            sink_topic: sink.topic.clone(),
+            sources,
+            topology: topology.clone(),
+            properties: run.properties.clone(),
+            file: run.file.map(str::to_owned),
+        };
+        self.catalog.add_source(sink, true)?;
+        self.queries.insert(id.clone(), info);
+        let message = format!("Replaced query with ID {id}");
+        Ok(Done { started: Some(StartedQuery { id, topology }), ..Done::changed(message) })
     }
 
     /// Makes the sink and starts the query.

@@ -122,6 +122,14 @@ impl Live {
         Ok(())
     }
 
+    /// Commits and ends a query's workers.
+    fn end(&mut self, query_id: &str) -> Option<RunningQuery> {
+        let mut query = self.queries.remove(query_id)?;
+        query.workers.iter().for_each(WorkerHandle::stop);
+        query.workers.iter_mut().for_each(WorkerHandle::join);
+        Some(query)
+    }
+
     /// Commits and ends all queries; they resume at the next start.
     pub fn shutdown(&mut self) {
         self.queries.values().flat_map(|query| &query.workers).for_each(WorkerHandle::stop);
@@ -173,10 +181,14 @@ impl Backend for Live {
         Ok(())
     }
 
+    fn replace(&mut self, query: &QueryStart) -> Result<()> {
+        // Its group, changelogs and repartition topics stay: the new workers resume from them.
+        self.end(&query.id);
+        self.start(query)
+    }
+
     fn stop(&mut self, query_id: &str) -> Result<()> {
-        let Some(mut query) = self.queries.remove(query_id) else { return Ok(()) };
-        query.workers.iter().for_each(WorkerHandle::stop);
-        query.workers.iter_mut().for_each(WorkerHandle::join);
+        let Some(query) = self.end(query_id) else { return Ok(()) };
         for topic in query.blueprint.internal_topics() {
             if let Err(error) = self.broker.delete_topic(&topic.name) {
                 tracing::warn!(topic = topic.name, %error, "internal topic left behind");
@@ -203,7 +215,7 @@ impl Backend for Live {
             Some(producer) => producer,
             None => self.broker.producer(&ProducerOptions { transactional_id: None, client_id: "insert".into() })?,
         };
-        let (_, errors) = writer.write(&row, 0, &mut Direct(producer.as_mut()))?;
+        let (_, errors) = writer.write(&row, 0, None, &mut Direct(producer.as_mut()))?;
         producer.flush(Duration::from_secs(30))?;
         self.inserter = Some(producer);
         match errors.into_iter().next() {

@@ -216,6 +216,20 @@ impl Backend for Offline {
         Ok(())
     }
 
+    fn replace(&mut self, query: &QueryStart) -> Result<()> {
+        let Some(at) = self.queries.get_index_of(&query.id) else { return self.start(query) };
+        let exists = |topic: &str| self.topics.contains_key(topic).then_some(1);
+        let blueprint =
+            Blueprint::new(&query.id, query.topology.clone(), &query.id, &exists)?.with_formats(self.formats());
+        let (mut out, mut log) = (Written::default(), Vec::new());
+        self.queries[at].execution.commit(&mut out, &mut log)?;
+        for (topic, record) in self.with_log(&query.id, out, log) {
+            self.produce(&topic, record)?;
+        }
+        let running = &mut self.queries[at];
+        running.execution.continue_as(&blueprint)
+    }
+
     fn stop(&mut self, query_id: &str) -> Result<()> {
         self.queries.shift_remove(query_id);
         Ok(())
@@ -228,7 +242,7 @@ impl Backend for Offline {
     fn insert(&mut self, source: &Source, row: ChangeBatch) -> Result<()> {
         let mut writer = SinkWriter::with_formats(&sink_of(source), &insertable_schema(source), 1, &self.formats())?;
         let mut out = Written::default();
-        let (_, errors) = writer.write(&row, 0, &mut out)?;
+        let (_, errors) = writer.write(&row, 0, None, &mut out)?;
         if let Some((_, error)) = errors.into_iter().next() {
             return Err(Error::data(error.reason));
         }

@@ -74,7 +74,7 @@ impl RowStream for PrintStream {
             for set in self.consumer.poll(1000, timeout)?.sets {
                 for i in 0..set.len() {
                     self.seen += 1;
-                    if (self.seen - 1) % self.interval != 0 {
+                    if !(self.seen - 1).is_multiple_of(self.interval) {
                         continue;
                     }
                     let shown = |bytes: Option<&[u8]>| bytes.map_or(Value::Null, |b| Value::String(text::readable(b)));

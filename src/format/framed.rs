@@ -93,19 +93,19 @@ impl Reading {
             Ok(parts) => parts,
             Err(reason) => return Ok(Err(reason)),
         };
-        if !codecs.contains_key(&id) {
-            let Some(schema) = registry.by_id(id)? else {
-                return Ok(Err(format!("the registry has no schema {id}")));
-            };
-            if schema.ty != ty {
-                return Ok(Err(format!("the schema {id} is {}, not {}", schema.ty.name(), ty.name())));
-            }
-            match Codec::new(&schema, None) {
-                Ok(codec) => drop(codecs.insert(id, codec)),
-                Err(reason) => return Ok(Err(format!("schema {id}: {reason}"))),
-            }
+        if let Some(codec) = codecs.get(&id) {
+            return Ok(codec.read(body));
         }
-        Ok(codecs[&id].read(body))
+        let Some(schema) = registry.by_id(id)? else {
+            return Ok(Err(format!("the registry has no schema {id}")));
+        };
+        if schema.ty != ty {
+            return Ok(Err(format!("the schema {id} is {}, not {}", schema.ty.name(), ty.name())));
+        }
+        match Codec::new(&schema, None) {
+            Ok(codec) => Ok(codecs.entry(id).or_insert(codec).read(body)),
+            Err(reason) => Ok(Err(format!("schema {id}: {reason}"))),
+        }
     }
 }
 

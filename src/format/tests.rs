@@ -66,21 +66,21 @@ fn unsuitable_columns_are_refused() {
         "the value format KAFKA holds a single column, not 2: A, D"
     );
     assert_eq!(
-        refused("KAFKA", &[date.clone()]),
+        refused("KAFKA", std::slice::from_ref(&date)),
         "the value format KAFKA does not support the type DATE of column `D`"
     );
     assert_eq!(
-        refused("DELIMITED", &[array.clone()]),
+        refused("DELIMITED", std::slice::from_ref(&array)),
         "the value format DELIMITED does not support the type ARRAY of column `B`"
     );
     assert_eq!(
-        refused("NONE", &[int.clone()]),
+        refused("NONE", std::slice::from_ref(&int)),
         "the value format NONE is for records without value columns, but there is `A`"
     );
     assert_eq!(refused("JSON", &[map]), "JSON maps have STRING keys, but column `C` has a MAP with INTEGER keys");
     let mut delimited = FormatSpec::new("JSON", true);
     delimited.properties.insert("DELIMITER".to_owned(), "|".to_owned());
-    assert!(check(&delimited, Side::Value, &[int.clone()]).is_err());
+    assert!(check(&delimited, Side::Value, std::slice::from_ref(&int)).is_err());
     for (name, columns) in
         [("KAFKA", vec![int.clone()]), ("DELIMITED", vec![int, date]), ("JSON", vec![array]), ("NONE", vec![])]
     {

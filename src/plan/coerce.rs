@@ -1,7 +1,9 @@
 //! Lax coercion: how literals of VALUES and of pull-query keys fit the type of their column.
 //!
-//! > KSQL: text becomes a number, a boolean or a time and back; numbers only widen.
+//! > KSQL: text becomes a number, a boolean, a time or (from base64) bytes; numbers only widen.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{NaiveDate, NaiveTime, Timelike};
 
 use crate::types::{Decimal, SqlType, Value};
@@ -91,6 +93,7 @@ fn from_text(text: &str, to: &SqlType) -> Result<Value, String> {
             .iter()
             .find_map(|format| NaiveTime::parse_from_str(trimmed, format).ok())
             .map(|time| Value::Time((time.num_seconds_from_midnight() * 1000 + time.nanosecond() / 1_000_000) as i32)),
+        SqlType::Bytes => STANDARD.decode(trimmed).ok().map(Value::Bytes),
         SqlType::Timestamp => partial_timestamp_ms(trimmed).map(Value::Timestamp),
         _ => None,
     };

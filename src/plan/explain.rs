@@ -73,6 +73,8 @@ fn describe(spec: &OperatorSpec) -> String {
         OperatorSpec::Aggregate(spec) => describe_aggregate(spec),
         OperatorSpec::StreamStreamJoin(spec) => describe_stream_join(spec),
         OperatorSpec::StreamTableJoin { left_outer, .. } => if *left_outer { "left" } else { "inner" }.to_owned(),
+        OperatorSpec::ForeignKey { key, .. } => format!("key {}", named(key)),
+        OperatorSpec::ForeignKeyJoin { left_outer, .. } => if *left_outer { "left" } else { "inner" }.to_owned(),
         OperatorSpec::TableTableJoin { kind, .. } => join_kind(*kind).to_owned(),
         OperatorSpec::Materialize { .. } => "for pull queries".to_owned(),
         OperatorSpec::Limit { rows } => format!("{rows} rows"),

@@ -13,6 +13,7 @@ pub mod query;
 pub mod source;
 pub mod topology;
 pub mod types;
+pub mod upgrade;
 mod walk;
 
 #[cfg(test)]

@@ -111,6 +111,12 @@ pub enum OperatorSpec {
     /// Joins a stream (port 0) to the current row of a table (port 1), both keyed alike. Output: key, left values,
     /// right values.
     StreamTableJoin { left_outer: bool, store: usize },
+    /// Gives rows of a table the key of the row of another table that they name. Rows that name none go, unless
+    /// `keep_null`. The first value columns are the rows' own key.
+    ForeignKey { key: Vec<NamedExpr>, value: Vec<NamedExpr>, keep_null: bool },
+    /// Joins rows (port 0) to the table that they name (port 1). Output: the rows' own key, left values, right values,
+    /// as upserts.
+    ForeignKeyJoin { left_outer: bool, left_store: usize, right_store: usize },
     /// Joins two tables by key. Output: key, left values, right values.
     TableTableJoin { kind: JoinSpec, left_store: usize, right_store: usize },
     /// Keeps the current rows for pull queries.
@@ -182,6 +188,9 @@ pub struct SinkSpec {
     pub window: Option<KeyWindow>,
     /// Event time out of a column.
     pub timestamp: Option<TimestampSpec>,
+    /// Whether a row has a key even when all its key columns are NULL: several columns that PARTITION BY put together.
+    #[serde(default)]
+    pub composed_key: bool,
 }
 
 /// An aggregation.
@@ -246,6 +255,8 @@ impl OperatorSpec {
             Self::StreamStreamJoin(_) => "StreamStreamJoin",
             Self::StreamTableJoin { .. } => "StreamTableJoin",
             Self::TableTableJoin { .. } => "TableTableJoin",
+            Self::ForeignKey { .. } => "ForeignKey",
+            Self::ForeignKeyJoin { .. } => "ForeignKeyJoin",
             Self::Materialize { .. } => "Materialize",
             Self::Limit { .. } => "Limit",
             Self::Sink(_) => "Sink",
@@ -266,7 +277,8 @@ impl OperatorSpec {
             }
             Self::Aggregate(spec) => vec![&mut spec.store],
             Self::StreamStreamJoin(spec) => vec![&mut spec.left_store, &mut spec.right_store],
-            Self::TableTableJoin { left_store, right_store, .. } => vec![left_store, right_store],
+            Self::TableTableJoin { left_store, right_store, .. }
+            | Self::ForeignKeyJoin { left_store, right_store, .. } => vec![left_store, right_store],
             _ => Vec::new(),
         }
     }

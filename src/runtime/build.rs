@@ -13,9 +13,9 @@ use crate::expr::functions::ArgType;
 use crate::expr::{CompiledExpr, Scope, compile};
 use crate::format::Formats;
 use crate::operator::{
-    Aggregation, AggregationConfig, Call, Filter, FlatMap, GroupBy, Limit, Materialize, Operator, PartitionBy,
-    PartitionKey, Project, SessionAggregation, StreamStreamJoin, StreamStreamJoinConfig, StreamTableJoin, TableSource,
-    TableTableJoin,
+    Aggregation, AggregationConfig, Call, Filter, FlatMap, ForeignKey, ForeignKeyJoin, GroupBy, Limit, Materialize,
+    Operator, PartitionBy, PartitionKey, Project, SessionAggregation, StreamStreamJoin, StreamStreamJoinConfig,
+    StreamTableJoin, TableSource, TableTableJoin,
 };
 use crate::plan::topology::{
     AggregateCall, AggregateSpec, Changelog, NamedExpr, Node, OperatorSpec, SubTopology, Topology,
@@ -273,6 +273,14 @@ impl Blueprint {
             }
             OperatorSpec::GroupBy { key, value } => {
                 Box::new(GroupBy::new(schema, expressions(key, input(0))?, expressions(value, input(0))?)?)
+            }
+            OperatorSpec::ForeignKey { key, value, keep_null } => {
+                let (key, value) = (expressions(key, input(0))?, expressions(value, input(0))?);
+                Box::new(ForeignKey::new(schema, key, value, *keep_null))
+            }
+            OperatorSpec::ForeignKeyJoin { left_outer, left_store, right_store } => {
+                let stores = [*left_store, *right_store];
+                Box::new(ForeignKeyJoin::new(*left_outer, stores, input(0), input(1), &schema)?)
             }
             OperatorSpec::Aggregate(spec) => aggregation(spec, schema, input(0))?,
             OperatorSpec::StreamStreamJoin(spec) => {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::build::Blueprint;
+use super::build::{Blueprint, Positions};
 use super::metrics::QueryMetrics;
 use super::processing_log::Entry;
 use super::task::{Output, Task, TaskIo};
@@ -76,6 +76,34 @@ impl LocalExecution {
             }
         }
         Ok(Self { tasks, routes, metrics, clock, coalesce, next_internal_offset: 0 })
+    }
+
+    /// Goes on as another query over the same state: stores of one name in one place are taken over. It must have been
+    /// committed.
+    pub fn continue_as(&mut self, blueprint: &Blueprint) -> Result<()> {
+        let mut next = Self::new(blueprint, self.coalesce, self.metrics.clone(), self.clock.clone())?;
+        for task in &mut next.tasks {
+            let (sub_topology, partition) = (task.sub_topology, task.partition);
+            let same = |old: &&mut Task| old.sub_topology == sub_topology && old.partition == partition;
+            let Some(old) = self.tasks.iter_mut().find(same) else { continue };
+            let stream_time = old.stream_time();
+            let mut kept = old.take_stores();
+            let fresh = blueprint.stores(sub_topology).into_iter().map(|store| {
+                match kept.iter().position(|old| old.name() == store.name()) {
+                    Some(at) => kept.swap_remove(at),
+                    None => store,
+                }
+            });
+            let stores = fresh.collect();
+            let now_us = self.clock.monotonic_us();
+            let mut resumed =
+                blueprint.task(sub_topology, partition, stores, &Positions::new(), stream_time, now_us)?;
+            resumed.inputs.iter_mut().for_each(|input| input.drained = true);
+            *task = resumed;
+        }
+        next.next_internal_offset = self.next_internal_offset;
+        *self = next;
+        Ok(())
     }
 
     /// Whether it reads the topic.

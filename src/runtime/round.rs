@@ -13,7 +13,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::processing_log::Entry;
 use super::source::SourceReader;
-use crate::change::{ChangeBatch, RecordSet};
+use crate::change::{ChangeBatch, Header, RecordSet};
 use crate::error::Result;
 use crate::format::internal;
 
@@ -85,6 +85,17 @@ impl RoundPart {
             value: self.set.values.get(i).map(<[u8]>::to_vec),
         })
     }
+}
+
+/// The headers of the record that row `seq` came from; none of rows that came over a repartition topic.
+pub fn headers_of(parts: &[RoundPart], seq: u64) -> &[Header] {
+    let of_part = |part: &'_ RoundPart| part.batch.seq.binary_search(&seq).ok().map(|row| part.records[row] as usize);
+    parts.iter().find_map(|part| Some(part.set.headers_of(of_part(part)?))).unwrap_or_default()
+}
+
+/// Whether any record of the round has headers.
+pub fn any_headers(parts: &[RoundPart]) -> bool {
+    parts.iter().any(|part| !part.set.headers.is_empty())
 }
 
 impl TaskInput {

@@ -8,7 +8,7 @@ use super::source::event_time;
 use super::task::Output;
 use crate::broker::OutRecord;
 use crate::broker::murmur2::partition_for;
-use crate::change::{ChangeBatch, Op, Slots};
+use crate::change::{ChangeBatch, Header, Op, Slots};
 use crate::error::{RecordError, Result};
 use crate::format::{Encoder, Formats, Side, internal, window_key};
 use crate::plan::formats::names_schema_in_bytes;
@@ -21,11 +21,15 @@ const REPARTITION_ROWS_MAX: usize = 4096;
 /// Bytes that a repartition record holds at most.
 const REPARTITION_BYTES_MAX: usize = 700_000;
 
+/// The headers of a row by its arrival number.
+pub type HeadersOf<'a> = &'a dyn Fn(u64) -> &'a [Header];
+
 /// Encodes keys and finds partitions.
 struct KeyWriter {
     encoder: Box<dyn Encoder>,
     window: Option<KeyWindow>,
     key_len: usize,
+    always: bool,
     keys: Slots,
 }
 
@@ -36,16 +40,17 @@ impl KeyWriter {
         topic: &str,
         window: Option<KeyWindow>,
         schema: &LogicalSchema,
+        always: bool,
     ) -> Result<Self> {
         let encoder = formats.encoder(format, topic, Side::Key, schema.key())?;
-        Ok(Self { encoder, window, key_len: schema.key_len(), keys: Slots::default() })
+        Ok(Self { encoder, window, key_len: schema.key_len(), always, keys: Slots::default() })
     }
 
-    /// The key bytes of every row; a row without key (all key columns NULL) gets a null key.
+    /// The key bytes of every row; a row without key (all key columns NULL) gets a null key unless it has one `always`.
     fn encode(&mut self, batch: &ChangeBatch) -> Result<Vec<RecordError>> {
         self.keys.clear();
         let columns = &batch.data.columns()[..self.key_len];
-        let null = null_keys(columns, batch.len());
+        let null = if self.always { None } else { null_keys(columns, batch.len()) };
         let errors = self.encoder.encode(columns, batch.len(), null.as_ref(), &mut self.keys)?;
         if let Some(window) = &self.window {
             let starts = batch.data.column(self.key_len).as_primitive::<Int64Type>();
@@ -105,7 +110,7 @@ impl SinkWriter {
         Ok(Self {
             topic: spec.topic.clone(),
             partitions,
-            key: KeyWriter::new(formats, &spec.key_format, &spec.topic, spec.window, schema)?,
+            key: KeyWriter::new(formats, &spec.key_format, &spec.topic, spec.window, schema, spec.composed_key)?,
             value: formats.encoder(&spec.value_format, &spec.topic, Side::Value, &declared)?,
             value_columns: value.into_iter().map(|(i, _)| i).collect(),
             timestamp,
@@ -118,12 +123,14 @@ impl SinkWriter {
         &self.topic
     }
 
-    /// Writes the rows (before images are left out, deletions are tombstones); `task_partition` takes rows without key.
+    /// Writes the rows (before images are left out, deletions are tombstones); `task_partition` takes rows without key,
+    /// `headers` gives each row's headers by its arrival number.
     /// Returns how many were written, and rows that could not be.
     pub fn write(
         &mut self,
         batch: &ChangeBatch,
         task_partition: i32,
+        headers: Option<HeadersOf<'_>>,
         out: &mut dyn Output,
     ) -> Result<(u64, Vec<(u64, RecordError)>)> {
         let filtered;
@@ -160,7 +167,8 @@ impl SinkWriter {
             let key = self.key.keys.get(i);
             let partition = key.map_or(task_partition % self.partitions, |key| partition_for(key, self.partitions));
             let value = self.values.get(i);
-            out.send(OutRecord { topic: &self.topic, partition, key, value, timestamp, headers: &[] })?;
+            let headers = headers.map_or(&[][..], |headers| headers(batch.seq[i]));
+            out.send(OutRecord { topic: &self.topic, partition, key, value, timestamp, headers })?;
             written += 1;
         }
         errors.extend(untimed);
@@ -171,7 +179,10 @@ impl SinkWriter {
     fn event_time(&self, batch: &ChangeBatch, row: usize, null: Option<&BooleanBuffer>) -> Result<i64, String> {
         match &self.timestamp {
             Some((at, pattern)) if !null.is_some_and(|null| null.value(row)) => {
-                event_time(&Value::from_array(batch.data.column(*at), row), pattern.as_ref())
+                match event_time(&Value::from_array(batch.data.column(*at), row), pattern.as_ref())? {
+                    time if time < 0 => Err(format!("the event time {time} lies before 1970")),
+                    time => Ok(time),
+                }
             }
             _ => Ok(batch.rowtime[row]),
         }
@@ -211,7 +222,7 @@ impl RepartitionWriter {
         Ok(Self {
             topic: topic.to_owned(),
             partitions,
-            key: KeyWriter::new(formats, key_format, topic, None, schema)?,
+            key: KeyWriter::new(formats, key_format, topic, None, schema, false)?,
             by_partition: vec![Vec::new(); partitions as usize],
         })
     }

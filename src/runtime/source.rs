@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryBuilder, BooleanArray, Int32Array, Int64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, Int32Array, Int64Array};
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Int64Type, SchemaRef};
 
 use super::processing_log::Entry;
 use crate::change::batch::record_batch;
@@ -234,6 +234,14 @@ fn extract_all(
     null: Option<&BooleanBuffer>,
     bad: &mut Vec<(RecordError, bool)>,
 ) -> Vec<i64> {
+    // The usual case: whole numbers everywhere.
+    if let Some(numbers) = source.as_primitive_opt::<Int64Type>()
+        && numbers.null_count() == 0
+        && null.is_none()
+        && bad.is_empty()
+    {
+        return numbers.values().to_vec();
+    }
     let mut times = Vec::with_capacity(set.len());
     let mut failed: Vec<usize> = bad.iter().map(|(error, _)| error.row).collect();
     failed.sort_unstable();

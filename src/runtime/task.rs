@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use super::metrics::QueryMetrics;
 use super::processing_log::Entry;
 use super::progress::Progress;
-use super::round::{RoundPart, TaskInput, next_round};
-use super::sink::{RepartitionWriter, SinkWriter};
+use super::round::{RoundPart, TaskInput, any_headers, headers_of, next_round};
+use super::sink::{HeadersOf, RepartitionWriter, SinkWriter};
 use crate::broker::OutRecord;
 use crate::change::{ChangeBatch, RecordSet};
 use crate::error::Result;
@@ -138,6 +138,11 @@ impl Task {
         &self.stores
     }
 
+    /// Its stores, for the task that takes its place.
+    pub fn take_stores(&mut self) -> Vec<StateStore> {
+        std::mem::take(&mut self.stores)
+    }
+
     /// Its stream time.
     pub fn stream_time(&self) -> i64 {
         self.stream_time
@@ -242,9 +247,12 @@ impl Task {
                     report(errors, parts, "expression", io);
                 }
                 NodeKind::Sink(sink) => {
+                    // > KSQL: results carry the headers of the record that caused them.
+                    let headers = |seq| headers_of(parts, seq);
+                    let headers: Option<HeadersOf<'_>> = if any_headers(parts) { Some(&headers) } else { None };
                     for batch in ports.swap_remove(0) {
                         self.touched = true;
-                        let (written, errors) = sink.write(&batch, self.partition, io.out)?;
+                        let (written, errors) = sink.write(&batch, self.partition, headers, io.out)?;
                         QueryMetrics::add(&io.metrics.rows_out, written);
                         let errors = errors
                             .into_iter()

@@ -236,6 +236,9 @@ pub fn same_source(expected: &Source, actual: &Source) -> Result<()> {
     compare("topic", expected.topic.clone(), actual.topic.clone());
     compare("key format", expected.key_format.name.clone(), actual.key_format.name.clone());
     compare("value format", expected.value_format.name.clone(), actual.value_format.name.clone());
+    if expected.schema.value().len() == 1 {
+        compare("wrapping", expected.value_format.wrapped.to_string(), actual.value_format.wrapped.to_string());
+    }
     compare("timestamp", format!("{:?}", expected.timestamp), format!("{:?}", actual.timestamp));
     if differences.is_empty() {
         return Ok(());

@@ -303,8 +303,8 @@ fn result_types_follow_the_arguments() {
     };
     let decimal = SqlType::Decimal(4, 1);
     let k = Some(Value::Int(2));
-    assert_eq!(returns("SUM", &[decimal.clone()], &[None]), decimal);
-    assert_eq!(returns("AVG", &[decimal.clone()], &[None]), SqlType::Double);
+    assert_eq!(returns("SUM", std::slice::from_ref(&decimal), &[None]), decimal);
+    assert_eq!(returns("AVG", std::slice::from_ref(&decimal), &[None]), SqlType::Double);
     assert_eq!(returns("TOPK", &[decimal.clone(), SqlType::Int], &[None, k.clone()]), SqlType::array(decimal));
     let rows = SqlType::array(SqlType::Struct(vec![
         StructField::new("sort_col", SqlType::BigInt),

@@ -1,11 +1,71 @@
 //! Arrays, maps and structs: making them and reaching into them.
 
-use super::{Binder, coerce};
+use super::{Binder, cast, coerce};
 use crate::error::{Error, Result, Span, did_you_mean};
 use crate::expr::node::{Kind, Node};
 use crate::expr::rules::{common_type, widens};
 use crate::sql::ast::{Expr, Name};
-use crate::types::{SqlType, StructField};
+use crate::types::{Decimal, SqlType, StructField, Value};
+
+/// Literals among the nodes become what the others are: text becomes a number or a boolean, and next to text that is no
+/// literal everything becomes text.
+///
+/// > KSQL: `ARRAY[1, '2e1']` has the numbers 1 and 20.
+fn fit_literals(nodes: &mut [(Node, Span)]) -> Result<()> {
+    let is_text = |node: &Node| node.ty == Some(SqlType::String);
+    let texts = nodes.iter().filter(|(node, _)| is_text(node)).count();
+    let first = nodes.iter().filter_map(|(node, _)| node.ty.clone()).find(|ty| *ty != SqlType::String);
+    let (Some(first), true) = (first, texts > 0) else { return Ok(()) };
+    let all_text = nodes.iter().any(|(node, _)| is_text(node) && !node.is_literal());
+    for (node, span) in nodes.iter_mut() {
+        match (node.literal_value(), all_text) {
+            (Some(Value::String(_)), true) | (Some(Value::Null) | None, _) => {}
+            (
+                Some(Value::Int(_) | Value::BigInt(_) | Value::Boolean(_) | Value::Decimal(_) | Value::Double(_)),
+                true,
+            ) => {
+                *node = cast(node.clone(), SqlType::String);
+            }
+            (Some(Value::String(text)), false) => {
+                *node = text_literal(&text, &first).ok_or_else(|| {
+                    Error::semantic(format!("'{text}' is no {first}"))
+                        .at(*span)
+                        .hint("CAST(… AS type) brings them together.")
+                })?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The literal that a text stands for next to values of a type.
+fn text_literal(text: &str, like: &SqlType) -> Option<Node> {
+    let trimmed = text.trim();
+    Some(match like {
+        SqlType::Boolean => {
+            let lower = trimmed.to_lowercase();
+            let is = |word: &str| !lower.is_empty() && word.starts_with(&lower);
+            let value = is("true") || is("yes");
+            if !value && !is("false") && !is("no") {
+                return None;
+            }
+            Node::literal(&Value::Boolean(value), SqlType::Boolean)
+        }
+        ty if ty.is_numeric() => {
+            if let Ok(v) = trimmed.parse::<i32>() {
+                return Some(Node::literal(&Value::Int(v), SqlType::Int));
+            }
+            if let Ok(v) = trimmed.parse::<i64>() {
+                return Some(Node::literal(&Value::BigInt(v), SqlType::BigInt));
+            }
+            let decimal = Decimal::parse(trimmed)?;
+            let ty = SqlType::Decimal(decimal.precision().max(decimal.scale).max(1), decimal.scale);
+            Node::literal(&Value::Decimal(decimal), ty)
+        }
+        _ => return None,
+    })
+}
 
 /// The type that all nodes can take; `None` when all are NULL.
 pub(super) fn common(nodes: &[(Node, Span)], what: &str) -> Result<Option<SqlType>> {
@@ -30,7 +90,8 @@ impl Binder<'_> {
     }
 
     pub(super) fn array(&mut self, items: &[Expr]) -> Result<Node> {
-        let items = self.bind_all(items.iter())?;
+        let mut items = self.bind_all(items.iter())?;
+        fit_literals(&mut items)?;
         if items.is_empty() {
             return Err(Error::semantic("an array without elements has no type")
                 .hint("CAST(NULL AS ARRAY<type>) gives a typed NULL."));
@@ -43,8 +104,10 @@ impl Binder<'_> {
     }
 
     pub(super) fn map(&mut self, entries: &[(Expr, Expr)]) -> Result<Node> {
-        let keys = self.bind_all(entries.iter().map(|(key, _)| key))?;
-        let values = self.bind_all(entries.iter().map(|(_, value)| value))?;
+        let mut keys = self.bind_all(entries.iter().map(|(key, _)| key))?;
+        let mut values = self.bind_all(entries.iter().map(|(_, value)| value))?;
+        fit_literals(&mut keys)?;
+        fit_literals(&mut values)?;
         if entries.is_empty() {
             return Err(Error::semantic("a map without entries has no type"));
         }

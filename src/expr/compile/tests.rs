@@ -373,7 +373,7 @@ fn mistakes_have_place_and_hint() {
         ("I IN (1, S)", "S", "a list of INTEGER cannot hold a STRING", "CAST"),
         ("I IN (1, 'x')", "'x'", "'x' is no INTEGER", ""),
         ("ARRAY[NULL]", "ARRAY[NULL]", "cannot construct an array with all NULL elements", "CAST"),
-        ("ARRAY[1, 'x']", "'x'", "the elements of ARRAY differ in type: INTEGER and STRING", "CAST"),
+        ("ARRAY[1, 'x']", "'x'", "'x' is no INTEGER", "CAST"),
         ("CASE WHEN F THEN 1 ELSE 'x' END", "'x'", "the branches of CASE differ in type", "CAST"),
         ("CASE WHEN F THEN NULL END", "CASE WHEN F THEN NULL END", "every branch of CASE is NULL", "CAST"),
         ("STRUCT(X := NULL)", "NULL", "field X is NULL and has no type", "CAST"),

@@ -42,7 +42,7 @@ pub(super) fn map(entries: &[(Node, Node)], ty: &SqlType, rows: &Rows, failures:
         .collect::<Result<Vec<_>>>()?;
     let mut out = ValueBuilder::new(ty, rows.len);
     for row in 0..rows.len {
-        let pairs = columns.iter().map(|(k, v)| (Value::from_array(k, row), Value::from_array(v, row)));
+        let pairs = columns.iter().map(|(k, v)| (map_key(k, row), Value::from_array(v, row)));
         match collect_map(pairs) {
             Ok(map) => out.push(&map),
             Err(reason) => {
@@ -52,6 +52,14 @@ pub(super) fn map(entries: &[(Node, Node)], ty: &SqlType, rows: &Rows, failures:
         }
     }
     Ok(out.finish())
+}
+
+/// > KSQL: a NULL key of text is written as `null`.
+fn map_key(keys: &ArrayRef, row: usize) -> Value {
+    match Value::from_array(keys, row) {
+        Value::Null if *keys.data_type() == DataType::Utf8 => Value::String("null".to_owned()),
+        key => key,
+    }
 }
 
 /// A map of the pairs: the last of several equal keys counts, at the first one's place.

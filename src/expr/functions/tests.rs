@@ -105,9 +105,9 @@ pub(super) fn bytes(text: &str) -> Value {
 /// `name(args…) => value` for calls that succeed, `name(args…) !` for those that fail.
 macro_rules! table {
     ($($name:ident($($arg:expr),*) $(=> $expected:expr)? $(;; $fails:ident)?,)*) => {$(
-        let args: &[Value] = &[$($arg.into_value()),*];
+        let args: &[Value] = &[$($arg.to_value()),*];
         let result = call(stringify!($name), args);
-        $(assert_eq!(shown(&result), shown(&Ok($expected.into_value())), "{}{args:?}", stringify!($name));)?
+        $(assert_eq!(shown(&result), shown(&Ok($expected.to_value())), "{}{args:?}", stringify!($name));)?
         $(let $fails = result; assert!($fails.is_err(), "{}{args:?} gives {:?}", stringify!($name), $fails);)?
     )*};
 }
@@ -119,13 +119,13 @@ pub(super) fn shown(result: &Result<Value, String>) -> String {
 
 /// Literals of the table.
 pub(super) trait IntoValue {
-    fn into_value(&self) -> Value;
+    fn to_value(&self) -> Value;
 }
 
 macro_rules! into_value {
     ($($ty:ty, $value:ident => $make:expr;)*) => {$(
         impl IntoValue for $ty {
-            fn into_value(&self) -> Value {
+            fn to_value(&self) -> Value {
                 let $value = self;
                 $make
             }

@@ -23,9 +23,10 @@ use crate::types::FormatSpec;
 /// The character between fields: a comma, unless the format's setting says otherwise.
 pub(super) fn delimiter(spec: &FormatSpec) -> Result<char> {
     let Some(setting) = spec.properties.get("DELIMITER") else { return Ok(',') };
+    // The planner puts the characters themselves in the place of the words.
     match setting.to_uppercase().as_str() {
-        "SPACE" => return Ok(' '),
-        "TAB" => return Ok('\t'),
+        "SPACE" | " " => return Ok(' '),
+        "TAB" | "\t" => return Ok('\t'),
         _ => {}
     }
     let mut chars = setting.chars();

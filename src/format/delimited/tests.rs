@@ -116,10 +116,10 @@ fn projection_keeps_positions() {
 
 #[test]
 fn delimiters() {
-    for (setting, expected) in [("SPACE", ' '), ("tab", '\t'), ("$", '$'), ("€", '€')] {
+    for (setting, expected) in [("SPACE", ' '), ("tab", '\t'), (" ", ' '), ("\t", '\t'), ("$", '$'), ("€", '€')] {
         assert_eq!(delimiter(&spec(setting)).ok(), Some(expected));
     }
-    for bad in ["", " ", "\t", "ab", "\""] {
+    for bad in ["", "\n", "ab", "\""] {
         assert!(delimiter(&spec(bad)).is_err(), "{bad:?}");
     }
 }

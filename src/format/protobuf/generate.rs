@@ -142,7 +142,7 @@ pub(super) fn text(file: &File) -> String {
         packaged = Some(package.len() + 1);
     }
     for (i, import) in imports.iter().enumerate() {
-        let _ = write!(out, "{}import \"{import}\";\n", if i == 0 { "\n" } else { "" });
+        let _ = writeln!(out, "{}import \"{import}\";", if i == 0 { "\n" } else { "" });
     }
     if !file.messages.is_empty() {
         out.push('\n');

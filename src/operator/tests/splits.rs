@@ -194,5 +194,7 @@ proptest! {
         check(&script, &ports, || tables::table_table(outer));
         let ports = [stream(&script, 0, &left), table(&script, 1, &right)];
         check(&script, &ports, || tables::stream_table(outer[0]));
+        let ports = [table(&script, 0, &keyed(&["ID", "L"])), table(&script, 1, &right)];
+        check(&script, &ports, || tables::foreign(outer[0]));
     }
 }

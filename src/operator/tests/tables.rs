@@ -1,8 +1,10 @@
 //! Table sources, materialisation, table joins.
 
 use super::bench::{Bench, assert_rows, keyed, rows, text, windowed};
-use crate::operator::{Materialize, StreamTableJoin, TableCodec, TableSource, TableTableJoin, lookup, scan};
-use crate::types::{SqlType, Value};
+use crate::operator::{
+    ForeignKeyJoin, Materialize, StreamTableJoin, TableCodec, TableSource, TableTableJoin, lookup, scan,
+};
+use crate::types::{Column, LogicalSchema, SqlType, Value};
 
 pub(super) fn source() -> Bench {
     Bench::new(1, || TableSource::new(0, &keyed(&["V"])).expect("types"))
@@ -129,5 +131,55 @@ fn outer_table_joins_keep_unmatched_rows() {
          U-| 8 | 'a', 2, 20
          U+| 8 | 'a', NULL, 20
          - | 9 | 'a', NULL, 20",
+    );
+}
+
+pub(super) fn foreign(left_outer: bool) -> Bench {
+    let (left, right) = (keyed(&["ID", "L"]), keyed(&["R"]));
+    let columns = ["L", "R"].map(|name| Column::value(name, SqlType::BigInt));
+    let output = LogicalSchema::new([vec![Column::key("ID", SqlType::BigInt)], columns.to_vec()].concat(), false);
+    Bench::new(2, move || ForeignKeyJoin::new(left_outer, [0, 1], &left, &right, &output).expect("types"))
+}
+
+#[test]
+fn rows_follow_the_row_that_they_name() {
+    // Row 1 names a, row 2 names nothing that is there; a changes; row 1 moves to b and goes.
+    let left = "+ | 2@1 | 'a', 1, 10\n + | 3@2 | 'z', 2, 20\n U-| 6@4 | 'a', 1, 10\n U+| 6@4 | 'b', 1, 11\n\
+                - | 8@6 | 'b', 1, 11";
+    let right = "+ | 1@0 | 'a', 100\n U-| 5@3 | 'a', 100\n U+| 5@3 | 'a', 101\n + | 7@5 | 'b', 200";
+    let feed = |left_outer| {
+        let mut bench = foreign(left_outer);
+        bench.feed_both(rows(&keyed(&["ID", "L"]), left), rows(&keyed(&["R"]), right))
+    };
+    assert_rows(
+        &feed(false),
+        "| 2 | 1, 10, 100
+         | 5 | 1, 10, 101
+         | 6 | 1, NULL, NULL (null value)
+         | 7 | 1, 11, 200
+         | 8 | 1, NULL, NULL (null value)",
+    );
+    assert_rows(
+        &feed(true),
+        "| 2 | 1, 10, 100
+         | 3 | 2, 20, NULL
+         | 5 | 1, 10, 101
+         | 6 | 1, 11, NULL
+         | 7 | 1, 11, 200
+         | 8 | 1, NULL, NULL (null value)",
+    );
+}
+
+#[test]
+fn all_rows_that_name_a_row_go_with_it() {
+    let mut bench = foreign(false);
+    let left = rows(&keyed(&["ID", "L"]), "+ | 2@1 | 'a', 2, 20\n + | 9@2 | 'a', 1, 10");
+    bench.feed_both(left, rows(&keyed(&["R"]), "+ | 1@0 | 'a', 100"));
+    bench.restart();
+    let right = rows(&keyed(&["R"]), "- | 5@3 | 'a', 100");
+    assert_rows(
+        &text(&bench.process(vec![None, Some(right)])),
+        "| 9 | 1, NULL, NULL (null value)
+         | 5 | 2, NULL, NULL (null value)",
     );
 }

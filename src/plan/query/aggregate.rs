@@ -71,7 +71,11 @@ pub(super) fn analyse(
     let mut names = Names::new(sources.columns.iter().map(|column| column.name.as_str()));
     let mut aggregation = Aggregation {
         groups: groups(query, sources, binder, &mut names)?,
-        window: query.window.as_ref().map(|window| window_spec(window, sources)).transpose()?,
+        window: query
+            .window
+            .as_ref()
+            .map(|window| window_spec(window, sources, query.emit == Some(Emit::Final)))
+            .transpose()?,
         emit_final: query.emit == Some(Emit::Final),
         calls: Vec::new(),
         having: None,
@@ -143,7 +147,8 @@ fn groups(query: &Query, sources: &Sources, binder: &Binder<'_>, names: &mut Nam
     Ok(groups)
 }
 
-fn window_spec(window: &WindowExpr, sources: &Sources) -> Result<WindowSpec> {
+/// > KSQL: without GRACE PERIOD a window stays open for what is left of a day; EMIT FINAL closes it at its end.
+fn window_spec(window: &WindowExpr, sources: &Sources, emit_final: bool) -> Result<WindowSpec> {
     let span = window.span.0;
     if sources.list[0].is_table() {
         return Err(Error::semantic("WINDOW is for streams, and this is a table")
@@ -161,7 +166,8 @@ fn window_spec(window: &WindowExpr, sources: &Sources) -> Result<WindowSpec> {
             .hint("Records between two windows would belong to none."));
     }
     let room = window.retention_ms.map_or(i64::MAX, |retention| retention - size_ms);
-    let grace_ms = window.grace_ms.unwrap_or_else(|| WindowSpec::default_grace_ms(size_ms).min(room.max(0)));
+    let default_grace_ms = if emit_final { 0 } else { WindowSpec::default_grace_ms(size_ms).min(room.max(0)) };
+    let grace_ms = window.grace_ms.unwrap_or(default_grace_ms);
     let needed = size_ms.saturating_add(grace_ms);
     let retention_ms = window.retention_ms.unwrap_or(needed);
     if retention_ms < needed {
@@ -259,7 +265,11 @@ impl Aggregation {
             let by: Vec<&str> = self.groups.iter().map(|group| group.shown.as_str()).collect();
             let reason = format!("rows are grouped by {}, which is not their key", by.join(", "));
             let name = "Aggregate".to_owned();
-            flow::repartition(graph, grouped, Move { name, format: source_format, partitions_of: topics, reason })
+            flow::repartition(
+                graph,
+                grouped,
+                Move { name, suffix: flow::REPARTITION, format: source_format, partitions_of: topics, reason },
+            )
         };
         let aggregated = self.aggregate(graph, grouped, is_table, durability)?;
         match &self.having {

@@ -21,6 +21,8 @@ pub(super) struct BoundJoin<'q> {
     pub(super) key_type: SqlType,
     /// Columns that may name the result's key; none when the key is the join's own.
     pub(super) viable: Vec<String>,
+    /// Whether rows of the left table name rows of the right one: the result has the left one's key.
+    pub(super) foreign: bool,
 }
 
 /// The query's joins.
@@ -43,8 +45,12 @@ pub(super) fn analyse<'q>(query: &'q Query, sources: &Sources) -> Result<Vec<Bou
             .hint("Keys meet by their bytes: CAST one side to the type of the other."));
         }
         check_key_type("of the join", &left_type, on.span)?;
-        let viable = viable_keys(ast.kind, &left, &right, joins.last());
-        joins.push(BoundJoin { ast, left, right, left_filter, right_filter, key_type: left_type, viable });
+        let foreign = i == 0 && names_foreign_rows(&left, sources);
+        let viable = match foreign {
+            true => sources.of(0).filter(|column| column.key).map(|column| column.name.clone()).collect(),
+            false => viable_keys(ast.kind, &left, &right, joins.last()),
+        };
+        joins.push(BoundJoin { ast, left, right, left_filter, right_filter, key_type: left_type, viable, foreign });
     }
     if !joins.is_empty() {
         check_formats(sources, &query.from)?;
@@ -170,6 +176,13 @@ fn sides(on: &Expr, joined: usize, sources: &Sources, binder: &Binder<'_>) -> Re
             alias(right_source)
         )))
     }
+}
+
+/// Whether the first two sources are tables, joined on something else than the first one's whole key.
+fn names_foreign_rows(left: &Expr, sources: &Sources) -> bool {
+    let keys: Vec<&str> = sources.of(0).filter(|column| column.key).map(|column| column.name.as_str()).collect();
+    let whole_key = matches!(keys[..], [key] if walk::as_column(left) == Some(key));
+    sources.list[..2].iter().all(|from| from.is_table()) && !whole_key
 }
 
 /// > KSQL: any column that the condition makes equal to the key may name it; after FULL OUTER joins, and when both

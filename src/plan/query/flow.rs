@@ -44,6 +44,8 @@ impl Flow {
 pub(super) struct Move {
     /// Name of the nodes and of the topic.
     pub(super) name: String,
+    /// End of the topic's name.
+    pub(super) suffix: &'static str,
     /// How keys are written.
     pub(super) format: FormatSpec,
     /// Topics whose partition count it takes.
@@ -51,6 +53,9 @@ pub(super) struct Move {
     /// Why.
     pub(super) reason: String,
 }
+
+/// The usual end of an internal topic's name.
+pub(super) const REPARTITION: &str = "repartition";
 
 /// Where the changes of a query's stores go.
 #[derive(Debug, Clone, Copy)]
@@ -121,8 +126,8 @@ pub(super) fn source(
 
 /// `flow` through a topic.
 pub(super) fn repartition(graph: &mut Graph, flow: Flow, moved: Move) -> Flow {
-    let Move { name, format, partitions_of, reason } = moved;
-    let topic = graph.topic(&name);
+    let Move { name, suffix, format, partitions_of, reason } = moved;
+    let topic = graph.topic(&name, suffix);
     let key_format = formats::internal_key_format(&format, flow.schema.key());
     let topics = partitions_of.clone();
     let spec = RepartitionSpec { topic: topic.clone(), key_format: key_format.clone(), partitions_of, reason };

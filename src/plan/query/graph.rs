@@ -38,8 +38,8 @@ impl Graph {
     }
 
     /// A topic name of the query.
-    pub(super) fn topic(&mut self, name: &str) -> String {
-        format!("{}-repartition", self.unique(&format!("topic {name}"), name))
+    pub(super) fn topic(&mut self, name: &str, suffix: &str) -> String {
+        format!("{}-{suffix}", self.unique(&format!("topic {name}"), name))
     }
 
     fn unique(&mut self, space: &str, name: &str) -> String {

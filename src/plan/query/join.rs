@@ -66,6 +66,9 @@ impl JoinBuilder<'_, '_> {
         let right = self.side(None, i + 1, &join.right);
         check_kinds(join, &left, &right, self.sources)?;
         check_windows(join, &left, &right)?;
+        if join.foreign {
+            return self.foreign(i, left, right);
+        }
 
         let (format, left_why, right_why) = self.formats(join, &left, &right)?;
         if left_why.is_none() && right_why.is_none() {
@@ -79,7 +82,13 @@ impl JoinBuilder<'_, '_> {
         let right_like = if left_why.is_some() { both() } else { left.topics.clone() };
         let needed = self.needed_after(i);
         let moved = |side: &str, partitions_of: Vec<String>, why: Option<String>| {
-            why.map(|reason| Move { name: format!("{name}-{side}"), format: format.clone(), partitions_of, reason })
+            why.map(|reason| Move {
+                name: format!("{name}-{side}"),
+                suffix: flow::REPARTITION,
+                format: format.clone(),
+                partitions_of,
+                reason,
+            })
         };
         let left_move = moved("left", left_like, left_why);
         let right_move = moved("right", right_like, right_why);
@@ -99,6 +108,67 @@ impl JoinBuilder<'_, '_> {
             JoinKind::Full => Vec::new(),
         };
         Ok(Flow { key_copies, ..self.node(&name, join, left, right, key, format) })
+    }
+
+    /// Rows of the left table go to the rows that they name, and results back to where the left rows are.
+    fn foreign(&mut self, i: usize, left: Side, right: Side) -> Result<Flow> {
+        let join = &self.joins[i];
+        let needed = self.needed_after(i);
+        let foreign_key = Column::key(self.key_name, join.key_type.clone());
+        let left_outer = join.ast.kind == JoinKind::Left;
+        let (left_format, left_topics, left_name) = (left.format.clone(), left.topics.clone(), left.name.clone());
+        let (right_format, right_topics) = (right.format.clone(), right.topics.clone());
+        let left = self.prepare(left, &join.left, join.left_filter.clone(), &foreign_key, &needed, None)?;
+        let right = self.prepare(right, &join.right, join.right_filter.clone(), &foreign_key, &needed, None)?;
+
+        let own_key = left.schema.key().to_vec();
+        let values: Vec<Column> = left.schema.value().iter().filter(|c| needed.contains(&c.name)).cloned().collect();
+        let carried: Vec<Column> =
+            own_key.iter().map(|c| Column::value(&c.name, c.ty.clone())).chain(values.iter().cloned()).collect();
+        let named = |name: &str| NamedExpr { name: name.to_owned(), expr: Expr::column(name).to_string() };
+        let spec = OperatorSpec::ForeignKey {
+            key: vec![NamedExpr { name: foreign_key.name.clone(), expr: join.left.to_string() }],
+            value: carried.iter().map(|column| named(&column.name)).collect(),
+            keep_null: left_outer,
+        };
+        let schema = LogicalSchema { columns: [vec![foreign_key], carried].concat(), windowed: false };
+        let node = self.graph.add("ForeignKey", vec![left.node], spec, schema.clone(), SourceKind::Table);
+        let moved = Move {
+            name: "Join-left".to_owned(),
+            // > KSQL: the topics of foreign-key joins are named apart from those that move rows for good.
+            suffix: "foreign",
+            format: right_format,
+            partitions_of: right_topics,
+            reason: format!("{} names rows of {}", self.sources.shown_expr(&join.left), self.sources.list[i + 1].alias),
+        };
+        let sent = flow::repartition(self.graph, Flow { node, schema, ..left }, moved);
+
+        let changelog = self.durability.changelog(None);
+        let left_store = self.graph.store("Join-left", changelog.clone());
+        let right_store = self.graph.store("Join-right", changelog.clone());
+        let spec = OperatorSpec::ForeignKeyJoin { left_outer, left_store, right_store };
+        let columns = own_key.iter().chain(&values).chain(right.schema.value()).cloned().collect();
+        let schema = LogicalSchema { columns, windowed: false };
+        let node = self.graph.add("Join", vec![sent.node, right.node], spec, schema.clone(), SourceKind::Table);
+        let moved = Move {
+            name: "Join-result".to_owned(),
+            suffix: "foreign",
+            format: left_format,
+            partitions_of: left_topics,
+            reason: format!("results have the key of {left_name}"),
+        };
+        let mut flow = flow::repartition(self.graph, Flow { node, schema, ..sent }, moved);
+        let store = self.graph.store("Join-result", changelog);
+        let spec = OperatorSpec::TableSource { store };
+        flow.node = self.graph.add("Join-table", vec![flow.node], spec, flow.schema.clone(), SourceKind::Table);
+        let [key] = own_key.as_slice() else { return Ok(flow) };
+        // Under the joins' key name, as after any other join.
+        let column = |column: &Column| (column.name.clone(), Expr::column(&column.name), column.ty.clone());
+        let copy = needed.contains(&key.name).then(|| column(key));
+        let value = copy.into_iter().chain(flow.schema.value().iter().map(column)).collect();
+        let renamed = vec![(self.key_name.to_owned(), Expr::column(&key.name))];
+        let flow = flow::project(self.graph, flow, renamed, value)?;
+        Ok(Flow { key_copies: vec![key.name.clone()], ..flow })
     }
 
     fn side(&self, before: Option<Flow>, source: usize, on: &Expr) -> Side {
@@ -389,14 +459,26 @@ fn check_kinds(join: &BoundJoin<'_>, left: &Side, right: &Side, sources: &Source
         .at(ast.on.span)
         .hint(format!("Rows of a table are found by key: join on the primary key of {}.", right.name)));
     }
-    if left.is_table && !left.keyed {
+    if left.is_table && !left.keyed && !join.foreign {
         return Err(Error::unsupported(format!(
-            "foreign-key joins: {} is not the primary key of {}",
+            "a foreign-key join behind another join: {} is not the primary key of {}",
             shown(&join.left),
             left.name
         ))
         .at(ast.on.span)
-        .hint("Tables are joined on both their primary keys."));
+        .hint("Write the foreign-key join to a table first, and join that."));
+    }
+    if join.foreign && matches!(ast.kind, JoinKind::Right | JoinKind::Full) {
+        return Err(Error::unsupported(format!(
+            "RIGHT and FULL foreign-key joins: {} is not the primary key of {}",
+            shown(&join.left),
+            left.name
+        ))
+        .at(ast.on.span)
+        .hint("Use JOIN or LEFT JOIN, the table that names rows of the other one first."));
+    }
+    if join.foreign && left.window.is_some() {
+        return Err(Error::unsupported("foreign-key joins of windowed tables").at(ast.on.span));
     }
     Ok(())
 }

@@ -273,6 +273,9 @@ fn source_keys(sources: &Sources, joins: &[BoundJoin<'_>], join_key: &str) -> Ve
     if last.viable.is_empty() {
         return vec![plain_key(join_key, join_key.to_owned())];
     }
+    if last.foreign && last.viable.len() > 1 {
+        return last.viable.iter().map(|name| plain_key(name, sources.shown(name))).collect();
+    }
     let shown: Vec<String> = last.viable.iter().map(|name| sources.shown(name)).collect();
     vec![KeyChoice { column: join_key.to_owned(), any_of: last.viable.clone(), shown: shown.join(" or ") }]
 }

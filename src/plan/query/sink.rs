@@ -172,7 +172,7 @@ impl SinkContext<'_> {
             statement: self.statement.to_owned(),
         };
         let flow = if kind == SourceKind::Table { materialized(graph, flow, Changelog::SinkTopic) } else { flow };
-        Ok((write(graph, flow, &source), source, spec))
+        Ok((self.write(graph, flow, &source), source, spec))
     }
 
     fn check_replaced(&self, create: &CreateAs) -> Result<()> {
@@ -256,7 +256,21 @@ impl SinkContext<'_> {
             }
         }
         let flow = flow::project(graph, flow, key, value)?;
-        Ok((write(graph, flow, source), Source::clone(source)))
+        Ok((self.write(graph, flow, source), Source::clone(source)))
+    }
+
+    fn write(&self, graph: &mut Graph, flow: Flow, source: &Source) -> Flow {
+        let spec = SinkSpec {
+            topic: source.topic.clone(),
+            key_format: source.key_format.clone(),
+            value_format: source.value_format.clone(),
+            window: source.window,
+            timestamp: source.timestamp.clone(),
+            composed_key: self.query.partition_by.len() > 1,
+        };
+        let schema = unheadered(&flow.schema);
+        let node = graph.add("Sink", vec![flow.node], OperatorSpec::Sink(spec), schema.clone(), flow.kind);
+        Flow { node, schema, ..flow }
     }
 }
 
@@ -314,17 +328,4 @@ pub(super) fn materialized(graph: &mut Graph, flow: Flow, changelog: Changelog) 
     let spec = OperatorSpec::Materialize { store };
     let node = graph.add("Materialize", vec![flow.node], spec, flow.schema.clone(), flow.kind);
     Flow { node, ..flow }
-}
-
-fn write(graph: &mut Graph, flow: Flow, source: &Source) -> Flow {
-    let spec = SinkSpec {
-        topic: source.topic.clone(),
-        key_format: source.key_format.clone(),
-        value_format: source.value_format.clone(),
-        window: source.window,
-        timestamp: source.timestamp.clone(),
-    };
-    let schema = unheadered(&flow.schema);
-    let node = graph.add("Sink", vec![flow.node], OperatorSpec::Sink(spec), schema.clone(), flow.kind);
-    Flow { node, schema, ..flow }
 }

@@ -5,8 +5,8 @@ use super::program::Machine;
 #[test]
 fn results_of_all_four_queries_are_shown() {
     let machine = Machine::new();
-    // Event time at twice the usual pace: a five-minute window and its grace pass within three seconds.
-    let said = machine.run(&["demo", "--duration", "5s", "--speed", "120"]).expect(0);
+    // A five-minute window and its grace pass within three seconds, with some two thousand records in it.
+    let said = machine.run(&["demo", "--duration", "8s", "--speed", "150", "--rate", "1000"]).expect(0);
     let results = said.out.lines().find(|line| line.starts_with("Results: ")).unwrap_or_default();
     for topic in ["aggregated_revenue", "large_orders", "failed_payments", "frequent_failed_payments", "order"] {
         let of_topic = |part: &&str| part.trim_start_matches("Results: ").split(' ').nth(1) == Some(topic);

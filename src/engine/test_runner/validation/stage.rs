@@ -147,6 +147,11 @@ impl Backend for Stage {
         Ok(())
     }
 
+    fn replace(&mut self, query: &QueryStart) -> Result<()> {
+        // Nothing has run yet: there is no state to take over.
+        self.start(query)
+    }
+
     fn stop(&mut self, query_id: &str) -> Result<()> {
         self.queries.shift_remove(query_id);
         Ok(())
@@ -159,7 +164,7 @@ impl Backend for Stage {
     fn insert(&mut self, source: &Source, row: ChangeBatch) -> Result<()> {
         let mut writer = SinkWriter::with_formats(&sink_of(source), &insertable_schema(source), 1, &self.formats())?;
         let mut out = Written::default();
-        let (_, errors) = writer.write(&row, 0, &mut out)?;
+        let (_, errors) = writer.write(&row, 0, None, &mut out)?;
         if let Some((_, error)) = errors.into_iter().next() {
             return Err(Error::data(error.reason));
         }

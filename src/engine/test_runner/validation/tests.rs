@@ -88,3 +88,44 @@ fn windowed_keys_and_typed_values_go_in_and_out() {
     let shifted = document.replace("\"start\": 1000", "\"start\": 999");
     assert!(outcomes(&shifted)[0].clone().unwrap_err().contains("(window)"));
 }
+
+#[test]
+fn results_carry_headers_and_composed_keys_are_never_null() {
+    let document = r#"{"tests": [{
+      "name": "headers and keys",
+      "statements": ["CREATE STREAM s (k STRING KEY, a INT, b INT) WITH (kafka_topic='s', format='JSON');",
+                     "CREATE STREAM d AS SELECT * FROM s PARTITION BY a, b;"],
+      "inputs": [{"topic": "s", "key": "x", "value": {"a": 1, "b": null}, "headers": [{"KEY": "h", "VALUE": "IQ=="}]},
+                 {"topic": "s", "key": "x", "value": {"a": null}}],
+      "outputs": [{"topic": "D", "key": {"A": 1, "B": null}, "value": {"K": "x"}, "headers": [{"KEY": "h", "VALUE": "IQ=="}]},
+                  {"topic": "D", "key": {"A": null, "B": null}, "value": {"K": "x"}}]
+    }]}"#;
+    assert_eq!(outcomes(document)[0], Ok(()));
+}
+
+#[test]
+fn literals_fit_and_times_before_1970_are_dropped() {
+    let document = r#"{"tests": [{
+      "name": "literals",
+      "statements": ["CREATE STREAM s (k STRING KEY, t BIGINT) WITH (kafka_topic='s', value_format='JSON');",
+                     "CREATE STREAM d WITH (timestamp='t') AS SELECT k, t, ARRAY[1, '2e1'] AS a, MAP(k := 1, 7 := 2) AS m FROM s;"],
+      "inputs": [{"topic": "s", "key": "x", "value": {"t": -5}}, {"topic": "s", "value": {"t": 5}}],
+      "outputs": [{"topic": "D", "value": {"T": 5, "A": [1, 20], "M": {"null": 1, "7": 2}}, "timestamp": 5}]
+    }]}"#;
+    assert_eq!(outcomes(document)[0], Ok(()));
+}
+
+#[test]
+fn a_table_names_rows_of_another() {
+    let document = r#"{"tests": [{
+      "name": "foreign key",
+      "statements": ["CREATE TABLE l (id INT PRIMARY KEY, f INT) WITH (kafka_topic='l', value_format='JSON', partitions=3);",
+                     "CREATE TABLE r (rid INT PRIMARY KEY, v INT) WITH (kafka_topic='r', value_format='JSON', partitions=2);",
+                     "CREATE TABLE p AS SELECT id, v FROM l LEFT JOIN r ON f = rid;"],
+      "inputs": [{"topic": "l", "key": 1, "value": {"f": 7}}, {"topic": "r", "key": 7, "value": {"v": 3}},
+                 {"topic": "l", "key": 1, "value": {"f": null}}],
+      "outputs": [{"topic": "P", "key": 1, "value": {"V": null}}, {"topic": "P", "key": 1, "value": {"V": 3}},
+                  {"topic": "P", "key": 1, "value": {"V": null}}]
+    }]}"#;
+    assert_eq!(outcomes(document)[0], Ok(()));
+}

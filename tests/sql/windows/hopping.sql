@@ -1,0 +1,24 @@
+-- Windows that overlap: a record counts in each that it falls into.
+
+--@test: a record counts in every window around it
+CREATE STREAM s (k VARCHAR KEY, v INT) WITH (KAFKA_TOPIC = 's', VALUE_FORMAT = 'JSON');
+CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s
+  WINDOW HOPPING (SIZE 10 SECONDS, ADVANCE BY 5 SECONDS, GRACE PERIOD 0 SECONDS) GROUP BY k;
+-- No window starts before the epoch.
+INSERT INTO s (k, v, ROWTIME) VALUES ('a', 1, 2000);
+INSERT INTO s (k, v, ROWTIME) VALUES ('a', 1, 7000);
+INSERT INTO s (k, v, ROWTIME) VALUES ('a', 1, 12000);
+-- [0, 10) is over at 12 s, [5, 15) is not.
+INSERT INTO s (k, v, ROWTIME) VALUES ('a', 1, 7000);
+ASSERT VALUES t (k, WINDOWSTART, WINDOWEND, n) VALUES ('a', 0, 10000, 1);
+ASSERT VALUES t (k, WINDOWSTART, WINDOWEND, n) VALUES ('a', 0, 10000, 2);
+ASSERT VALUES t (k, WINDOWSTART, WINDOWEND, n) VALUES ('a', 5000, 15000, 1);
+ASSERT VALUES t (k, WINDOWSTART, WINDOWEND, n) VALUES ('a', 5000, 15000, 2);
+ASSERT VALUES t (k, WINDOWSTART, WINDOWEND, n) VALUES ('a', 10000, 20000, 1);
+ASSERT VALUES t (k, WINDOWSTART, WINDOWEND, n) VALUES ('a', 5000, 15000, 3);
+ASSERT NO MORE VALUES t;
+
+--@test: an advance beyond the size would lose records
+--@expected.message: advance
+CREATE STREAM s (k VARCHAR KEY, v INT) WITH (KAFKA_TOPIC = 's', VALUE_FORMAT = 'JSON');
+CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s WINDOW HOPPING (SIZE 5 SECONDS, ADVANCE BY 10 SECONDS) GROUP BY k;

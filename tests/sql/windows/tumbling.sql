@@ -1,0 +1,52 @@
+-- Windows side by side: [start, end), aligned to the epoch.
+
+--@test: borders, late records and the grace period
+CREATE STREAM s (k VARCHAR KEY, v INT) WITH (KAFKA_TOPIC = 's', VALUE_FORMAT = 'JSON');
+CREATE TABLE t AS SELECT k, COUNT(*) AS n, SUM(v) AS total FROM s
+  WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 5 SECONDS) GROUP BY k;
+INSERT INTO s (k, v, ROWTIME) VALUES ('a', 1, 0);
+INSERT INTO s (k, v, ROWTIME) VALUES ('a', 2, 9999);
+INSERT INTO s (k, v, ROWTIME) VALUES ('a', 4, 10000);
+-- Out of order: its window has ended, but not its grace.
+INSERT INTO s (k, v, ROWTIME) VALUES ('a', 8, 5000);
+INSERT INTO s (k, v, ROWTIME) VALUES ('b', 1, 14999);
+INSERT INTO s (k, v, ROWTIME) VALUES ('a', 16, 1);
+INSERT INTO s (k, v, ROWTIME) VALUES ('b', 1, 15000);
+-- Stream time is 15000 now, the end and the grace of the first window.
+INSERT INTO s (k, v, ROWTIME) VALUES ('a', 32, 2);
+-- No key, no group.
+INSERT INTO s (v, ROWTIME) VALUES (64, 15000);
+ASSERT VALUES t (k, WINDOWSTART, WINDOWEND, n, total, ROWTIME) VALUES ('a', 0, 10000, 1, 1, 0);
+ASSERT VALUES t (k, WINDOWSTART, WINDOWEND, n, total, ROWTIME) VALUES ('a', 0, 10000, 2, 3, 9999);
+ASSERT VALUES t (k, WINDOWSTART, WINDOWEND, n, total, ROWTIME) VALUES ('a', 10000, 20000, 1, 4, 10000);
+-- The time of a result is the latest of its records.
+ASSERT VALUES t (k, WINDOWSTART, WINDOWEND, n, total, ROWTIME) VALUES ('a', 0, 10000, 3, 11, 9999);
+ASSERT VALUES t (k, WINDOWSTART, WINDOWEND, n, total, ROWTIME) VALUES ('b', 10000, 20000, 1, 1, 14999);
+ASSERT VALUES t (k, WINDOWSTART, WINDOWEND, n, total, ROWTIME) VALUES ('a', 0, 10000, 4, 27, 9999);
+ASSERT VALUES t (k, WINDOWSTART, WINDOWEND, n, total, ROWTIME) VALUES ('b', 10000, 20000, 2, 2, 15000);
+ASSERT NO MORE VALUES t;
+
+--@test: without GRACE PERIOD a window takes records until a day after its start
+CREATE STREAM s (k VARCHAR KEY, v INT) WITH (KAFKA_TOPIC = 's', VALUE_FORMAT = 'JSON');
+CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY k;
+INSERT INTO s (k, ROWTIME) VALUES ('a', 0);
+INSERT INTO s (k, ROWTIME) VALUES ('b', 86399999);
+INSERT INTO s (k, ROWTIME) VALUES ('a', 0);
+INSERT INTO s (k, ROWTIME) VALUES ('b', 86400000);
+INSERT INTO s (k, ROWTIME) VALUES ('a', 0);
+ASSERT VALUES t (k, WINDOWSTART, n) VALUES ('a', 0, 1);
+ASSERT VALUES t (k, WINDOWSTART, n) VALUES ('b', 82800000, 1);
+ASSERT VALUES t (k, WINDOWSTART, n) VALUES ('a', 0, 2);
+ASSERT VALUES t (k, WINDOWSTART, n) VALUES ('b', 86400000, 1);
+ASSERT NO MORE VALUES t;
+
+--@test: the bounds as columns, and a group that HAVING lets go again
+CREATE STREAM s (k VARCHAR KEY, v INT) WITH (KAFKA_TOPIC = 's', VALUE_FORMAT = 'JSON');
+CREATE TABLE t AS SELECT k, SUM(v) AS total, WINDOWSTART AS began, WINDOWEND AS ended FROM s
+  WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY k HAVING SUM(v) > 10;
+INSERT INTO s (k, v, ROWTIME) VALUES ('a', 10, 61000);
+INSERT INTO s (k, v, ROWTIME) VALUES ('a', 1, 62000);
+INSERT INTO s (k, v, ROWTIME) VALUES ('a', -5, 63000);
+ASSERT VALUES t (k, WINDOWSTART, WINDOWEND, total, began, ended) VALUES ('a', 60000, 120000, 11, 60000, 120000);
+ASSERT NULL VALUES t (k, WINDOWSTART, WINDOWEND) KEY ('a', 60000, 120000);
+ASSERT NO MORE VALUES t;
