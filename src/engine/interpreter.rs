@@ -53,6 +53,8 @@ pub struct Done {
     pub changed: bool,
     /// Queries that it ended.
     pub ended: Vec<String>,
+    /// Columns that it got from a schema registry.
+    pub inferred: Vec<Column>,
 }
 
 impl Done {
@@ -102,6 +104,11 @@ impl Schemas for Formats {
     fn check(&self, format: &FormatSpec, topic: &str, is_key: bool, columns: &[Column]) -> Result<()> {
         self.check_schema(format, topic, side(is_key), columns)
     }
+}
+
+/// The columns that a statement does not declare.
+fn inferred(source: &Source, declares: &dyn Fn(&str) -> bool) -> Vec<Column> {
+    source.schema.columns.iter().filter(|column| !declares(&column.name)).cloned().collect()
 }
 
 /// Registers the schemas of a source's topic. With `keep` schemas that are there stay the newest.
@@ -216,8 +223,10 @@ impl Interpreter {
         }
         self.declare_topic(&source, declared.topic, run).map_err(|e| e.at(name.span))?;
         let materialised = source.read_only && source.kind == SourceKind::Table;
+        let declares = |name: &str| create.elements.iter().flatten().any(|element| element.name.text == name);
+        let inferred = inferred(&source, &declares);
         self.catalog.add_source(source, create.or_replace)?;
-        let mut done = Done::changed(format!("{kind} {} created", name.text));
+        let mut done = Done { inferred, ..Done::changed(format!("{kind} {} created", name.text)) };
         if materialised {
             let topology = plan_source_table(&self.catalog, &name.text)?;
             let id = format!("CST_{}_{}", name.text, self.next_id);

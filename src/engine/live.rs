@@ -20,6 +20,7 @@ use crate::runtime::task::Output;
 use crate::runtime::worker::{self, WorkerConfig, WorkerHandle, WorkerState};
 use crate::runtime::{Blueprint, QueryMetrics};
 use crate::time::{Clock, NO_TIME};
+use crate::types::Column;
 
 /// How long records of repartition topics are kept, by the wall clock: far longer than any worker lags.
 const REPARTITION_RETENTION_MS: i64 = 7 * 24 * 3_600_000;
@@ -62,6 +63,8 @@ pub struct Live {
     broker: Arc<dyn Broker>,
     clock: Arc<dyn Clock>,
     formats: Formats,
+    /// While the command log is done again: columns that the statement got from the registry.
+    pub replayed: Option<Vec<Column>>,
     /// By id.
     pub queries: BTreeMap<String, RunningQuery>,
     inserter: Option<Box<dyn Producer>>,
@@ -70,7 +73,15 @@ pub struct Live {
 impl Live {
     /// No query yet.
     pub fn new(config: EngineConfig, broker: Arc<dyn Broker>, clock: Arc<dyn Clock>) -> Self {
-        Self { config, broker, clock, formats: Formats::default(), queries: BTreeMap::new(), inserter: None }
+        Self {
+            config,
+            broker,
+            clock,
+            formats: Formats::default(),
+            replayed: None,
+            queries: BTreeMap::new(),
+            inserter: None,
+        }
     }
 
     /// The same with formats that know a schema registry.
@@ -229,7 +240,10 @@ impl Backend for Live {
     }
 
     fn formats(&self) -> Formats {
-        self.formats.clone()
+        match &self.replayed {
+            Some(inferred) => self.formats.replay(inferred),
+            None => self.formats.clone(),
+        }
     }
 }
 

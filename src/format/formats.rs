@@ -15,18 +15,20 @@ use super::registry::{Format, bare, check_columns, find, protobuf_name};
 use super::schema::{RehearsalRegistry, Schema, SchemaRegistry, SchemaType, subject};
 use super::{Decoder, Encoder, Layout, Side, json_schema};
 use crate::error::{Error, Result};
-use crate::types::{Column, FormatSpec, SqlType, StructField};
+use crate::types::{Column, FormatSpec, Namespace, SqlType, StructField};
 
 /// The formats, and the registry if there is one.
 #[derive(Debug, Clone, Default)]
 pub struct Formats {
     registry: Option<Arc<dyn SchemaRegistry>>,
+    /// What the registry answered when the statement ran first.
+    recorded: Option<Arc<[Column]>>,
 }
 
 impl Formats {
     /// Formats over a registry.
     pub fn with_registry(registry: Arc<dyn SchemaRegistry>) -> Self {
-        Self { registry: Some(registry) }
+        Self { registry: Some(registry), recorded: None }
     }
 
     /// The same, but nothing that is registered reaches the registry.
@@ -34,7 +36,13 @@ impl Formats {
         let rehearse = |real: &Arc<dyn SchemaRegistry>| -> Arc<dyn SchemaRegistry> {
             Arc::new(RehearsalRegistry::new(real.clone()))
         };
-        Self { registry: self.registry.as_ref().map(rehearse) }
+        Self { registry: self.registry.as_ref().map(rehearse), recorded: self.recorded.clone() }
+    }
+
+    /// The same for a statement that runs again: its columns are those inferred back then, and nothing is registered or
+    /// checked anew, so that a registry that has changed or is away keeps nothing from starting.
+    pub fn replay(&self, inferred: &[Column]) -> Self {
+        Self { registry: self.registry.clone(), recorded: Some(inferred.into()) }
     }
 
     pub(super) fn registry(&self, format: &str) -> Result<&Arc<dyn SchemaRegistry>> {
@@ -52,6 +60,12 @@ impl Formats {
         let Format::Registered(ty) = find(&spec.name)? else {
             return Err(Error::internal(format!("the format {} has no schemas", spec.name)));
         };
+        let namespace = if side == Side::Key { Namespace::Key } else { Namespace::Value };
+        let of_side = |column: &&Column| column.namespace == namespace;
+        let recorded: Vec<Column> = self.recorded.iter().flat_map(|all| all.iter()).filter(of_side).cloned().collect();
+        if !recorded.is_empty() {
+            return Ok(recorded);
+        }
         let (id, schema) = self.existing(spec, topic, side, ty)?;
         let place = |reason: String| {
             Error::semantic(format!("the schema {id} of the topic {topic} has no columns: {reason}"))
@@ -90,7 +104,7 @@ impl Formats {
 
     /// Refuses columns that the schema whose number `spec` names cannot hold.
     pub fn check_schema(&self, spec: &FormatSpec, topic: &str, side: Side, columns: &[Column]) -> Result<()> {
-        if !spec.properties.contains_key("SCHEMA_ID") {
+        if !spec.properties.contains_key("SCHEMA_ID") || self.recorded.is_some() {
             return Ok(());
         }
         let known = self.infer(spec, topic, side)?;
@@ -131,7 +145,7 @@ impl Formats {
         keep: bool,
     ) -> Result<Option<i32>> {
         let Format::Registered(ty) = find(&spec.name)? else { return Ok(None) };
-        if columns.is_empty() || spec.properties.contains_key("SCHEMA_ID") {
+        if columns.is_empty() || spec.properties.contains_key("SCHEMA_ID") || self.recorded.is_some() {
             return Ok(None);
         }
         let registry = self.registry(&spec.name)?;

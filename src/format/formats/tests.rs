@@ -122,6 +122,9 @@ fn columns_come_from_the_newest_schema_or_by_number() -> Result<()> {
     let key = formats.infer(&spec("AVRO", false, &[("SCHEMA_ID", "5")]), "x", Side::Key)?;
     assert_eq!(shown(key), "ROWKEY STRUCT<`id` BIGINT, `in` STRUCT<`x` STRING>>");
 
+    let again = Formats::default().replay(&by_id).infer(&spec("AVRO", true, &[]), "t", Side::Value)?;
+    assert_eq!(again, by_id, "a statement that runs again needs no registry for its columns");
+
     let wrong =
         |spec: FormatSpec, topic: &str| formats.infer(&spec, topic, Side::Value).expect_err("refused").to_string();
     assert!(wrong(spec("AVRO", true, &[("SCHEMA_ID", "1")]), "t").contains("has no columns: it is INTEGER"));
