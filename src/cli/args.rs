@@ -167,9 +167,10 @@ pub enum Command {
     /// Run SQL tests: INSERT INTO … VALUES, then ASSERT VALUES …
     #[command(
         long_about = "Runs every test below the paths, without a broker and without waiting: `.sql` files whose cases \
-                      start with a `--@test: name` line and check results with ASSERT statements. A failure shows \
-                      what came next to what was expected.",
+                      start with a `--@test: name` line and check results with ASSERT statements, and `.json` files \
+                      of query-validation cases. A failure shows what came next to what was expected.",
         after_long_help = "Examples:\n  eddyline test tests/sql\n  eddyline test tests/sql --filter late -v\n  \
+                           eddyline test --sql-file q.sql --input-file in.json --output-file out.json\n  \
                            eddyline test tests/sql --batch 1             every record a batch of its own\n  \
                            eddyline test tests/sql --batch random:42     the answers may not depend on it"
     )]
@@ -271,8 +272,17 @@ pub struct ExplainArgs {
 #[derive(Debug, Clone, ClapArgs)]
 pub struct TestArgs {
     /// Files and folders of tests
-    #[arg(value_name = "PATH", required = true)]
+    #[arg(value_name = "PATH", required_unless_present = "sql_file")]
     pub paths: Vec<PathBuf>,
+    /// A test of three files, as ksqlDB's test runner takes them: its statements
+    #[arg(long, value_name = "FILE", requires = "output_file")]
+    pub sql_file: Option<PathBuf>,
+    /// Its records in: {"inputs": [{"topic": …, "key": …, "value": …}]}
+    #[arg(long, value_name = "FILE", requires = "sql_file")]
+    pub input_file: Option<PathBuf>,
+    /// Its records expected: {"outputs": […]}
+    #[arg(long, value_name = "FILE", requires = "sql_file")]
+    pub output_file: Option<PathBuf>,
     /// How results look
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub report: ReportFormat,
@@ -378,6 +388,8 @@ mod tests {
             "run q --workers 0",
             "test",
             "test a --batch 0",
+            "test --sql-file q.sql",
+            "test --input-file in.json",
             "datagen teapots",
             "sql --set novalue",
             "demo --speed 0",

@@ -6,7 +6,7 @@ use super::args::{Batching, ReportFormat, TestArgs};
 use super::failure::Failure;
 use super::terminal::Terminal;
 use super::theme::Label;
-use crate::engine::test_runner::{self, Batches, CaseReport, Options, Outcome, Summary};
+use crate::engine::test_runner::{self, Batches, CaseReport, Options, Outcome, Summary, Triple};
 use crate::error::{Error, Result};
 use crate::time::SystemClock;
 
@@ -19,7 +19,15 @@ pub fn run(args: &TestArgs, terminal: &mut Terminal) -> Result<(), Failure> {
         Some(Batching::Fixed(records)) => Batches::Fixed(records),
         Some(Batching::Random(seed)) => Batches::Random(seed),
     };
-    let options = Options { filter: args.filter.clone(), batches };
+    let options = Options {
+        filter: args.filter.clone(),
+        batches,
+        triple: args.sql_file.clone().zip(args.output_file.clone()).map(|(sql, outputs)| Triple {
+            sql,
+            inputs: args.input_file.clone(),
+            outputs,
+        }),
+    };
     // The runner's callback cannot fail; what the terminal said is asked afterwards.
     let mut told = Ok(());
     let summary = test_runner::run(&args.paths, &options, &mut |case| {
@@ -104,7 +112,16 @@ mod tests {
     }
 
     fn told(report: ReportFormat, verbose: bool) -> String {
-        let args = TestArgs { paths: Vec::new(), report, verbose, filter: None, batch: None };
+        let args = TestArgs {
+            paths: Vec::new(),
+            sql_file: None,
+            input_file: None,
+            output_file: None,
+            report,
+            verbose,
+            filter: None,
+            batch: None,
+        };
         let (mut terminal, captured) = Terminal::captured();
         tell(&mut terminal, &args, &case(None)).unwrap();
         tell(&mut terminal, &args, &case(Some("a.sql:3:1: expected\n  1\nfound\n  2"))).unwrap();

@@ -24,7 +24,7 @@ use crate::catalog::{Catalog, Source};
 use crate::change::batch::record_batch;
 use crate::error::{Error, Result};
 use crate::expr::functions::{ArgType, FunctionKind, kind_of, resolve_scalar};
-use crate::sql::ast::{Expr, ExprKind, Query, SelectItem, Statement};
+use crate::sql::ast::{Expr, ExprKind, Name, Query, SelectItem, Statement};
 use crate::types::{SourceKind, SqlType, SystemColumn, Value};
 
 /// Runs the query over snapshots of its sources.
@@ -39,10 +39,13 @@ pub fn run(engine: &Engine, catalog: &Catalog, query: &Query, statement: &Statem
         .chain(query.from.joins.iter().map(|join| &join.source))
         .map(|aliased| aliased.name.text.as_str())
         .collect();
+    // `SELECT *` shows no system columns, so it is there only for a query that names it.
+    let rowtime = query.to_string().contains(SystemColumn::RowTime.name());
     for name in names {
         let source = catalog.source(name).map_err(|e| e.at(query.from.first.name.span))?;
-        let batches = rows_of(engine, source)?;
-        let table = MemTable::try_new(schema_of(source), vec![batches]).map_err(refused)?;
+        let schema = schema_of(source, rowtime);
+        let batches = rows_of(engine, source, &schema)?;
+        let table = MemTable::try_new(schema, vec![batches]).map_err(refused)?;
         context.register_table(datafusion::common::TableReference::bare(name), Arc::new(table)).map_err(refused)?;
     }
     let text = with_functions(&context, query).to_string();
@@ -58,14 +61,16 @@ fn refused(error: DataFusionError) -> Error {
     )
 }
 
-/// Columns of a source and ROWTIME.
-fn schema_of(source: &Source) -> Arc<Schema> {
+/// Columns of a source, and ROWTIME if it is asked for.
+fn schema_of(source: &Source, rowtime: bool) -> Arc<Schema> {
     let mut fields: Vec<Field> = source.schema.batch_columns().iter().map(|column| column.field()).collect();
-    fields.push(Field::new(SystemColumn::RowTime.name(), DataType::Int64, true));
+    if rowtime {
+        fields.push(Field::new(SystemColumn::RowTime.name(), DataType::Int64, true));
+    }
     Arc::new(Schema::new(fields))
 }
 
-fn rows_of(engine: &Engine, source: &Source) -> Result<Vec<RecordBatch>> {
+fn rows_of(engine: &Engine, source: &Source, schema: &Arc<Schema>) -> Result<Vec<RecordBatch>> {
     let kept = match source.kind {
         SourceKind::Table => snapshot::materialised(engine, source, None)?,
         SourceKind::Stream => None,
@@ -80,10 +85,11 @@ fn rows_of(engine: &Engine, source: &Source) -> Result<Vec<RecordBatch>> {
             snapshot::topic(broker.as_ref(), &formats, source)?
         }
     };
-    let schema = schema_of(source);
     let with_rowtime = |batch: crate::change::ChangeBatch| {
         let mut columns = batch.data.columns().to_vec();
-        columns.push(Arc::new(Int64Array::from(batch.rowtime.to_vec())) as ArrayRef);
+        if columns.len() < schema.fields().len() {
+            columns.push(Arc::new(Int64Array::from(batch.rowtime.to_vec())) as ArrayRef);
+        }
         record_batch(schema.clone(), columns, batch.len())
     };
     batches.into_iter().map(with_rowtime).collect()
@@ -117,14 +123,23 @@ fn with_functions(context: &SessionContext, query: &Query) -> Query {
                 if context.udf(&theirs).is_ok() || context.udaf(&theirs).is_ok() {
                     name.text = theirs;
                 } else if kind_of(&name.text) == Some(FunctionKind::Scalar) {
-                    lent.insert(name.text.clone());
+                    // DataFusion looks functions up in small letters.
+                    lent.insert(std::mem::replace(&mut name.text, theirs));
                 }
             }
             part
         })
     };
     let mut query = query.clone();
+    let mut unnamed = 0;
     for item in &mut query.select {
+        // Columns without a name get the one that they have in every other query.
+        if let SelectItem::Expr { expr, alias: alias @ None } = item
+            && !matches!(expr.kind, ExprKind::Column { .. })
+        {
+            *alias = Some(Name::synthetic(format!("KSQL_COL_{unnamed}")));
+            unnamed += 1;
+        }
         if let SelectItem::Expr { expr, .. } | SelectItem::Fields(expr) = item {
             *expr = rename(expr.clone());
         }
@@ -139,13 +154,16 @@ fn with_functions(context: &SessionContext, query: &Query) -> Query {
 /// A scalar function of ours as DataFusion sees it.
 #[derive(Debug)]
 struct Lent {
+    /// In small letters.
     name: String,
+    /// As our library has it.
+    ours: String,
     signature: Signature,
 }
 
 impl Lent {
-    fn new(name: String) -> Self {
-        Self { name, signature: Signature::variadic_any(Volatility::Stable) }
+    fn new(ours: String) -> Self {
+        Self { name: ours.to_lowercase(), ours, signature: Signature::variadic_any(Volatility::Stable) }
     }
 
     fn resolve(&self, types: &[DataType]) -> FusionResult<crate::expr::functions::Resolved> {
@@ -156,7 +174,7 @@ impl Lent {
                 .ok_or_else(|| DataFusionError::Plan(format!("{} takes no {ty}", self.name))),
         };
         let args = types.iter().map(arg).collect::<FusionResult<Vec<_>>>()?;
-        resolve_scalar(&self.name, &args).map_err(|error| DataFusionError::Plan(error.to_string()))
+        resolve_scalar(&self.ours, &args).map_err(|error| DataFusionError::Plan(error.to_string()))
     }
 }
 

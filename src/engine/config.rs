@@ -107,6 +107,21 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         default: "true",
         about: "accepted for ksqlDB's scripts: CREATE OR REPLACE is always there",
     },
+    PropertyDoc {
+        name: "__emit.interval.ms.kstreams.windowed.aggregation__",
+        default: "",
+        about: "when set, EMIT FINAL loses the windows that Kafka Streams loses: those that stream time jumps over",
+    },
+    PropertyDoc {
+        name: "functions.collect_list.limit",
+        default: "",
+        about: "how many values COLLECT_LIST keeps; all when not set",
+    },
+    PropertyDoc {
+        name: "functions.collect_set.limit",
+        default: "",
+        about: "how many values COLLECT_SET keeps; all when not set",
+    },
     PropertyDoc { name: "output.topic.name.prefix", default: "", about: "in front of the names of created topics" },
 ];
 

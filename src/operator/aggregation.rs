@@ -47,6 +47,8 @@ pub struct AggregationConfig {
     pub window: Option<WindowSpec>,
     /// One result per window when it closes, rather than every update.
     pub emit_final: bool,
+    /// With `EMIT FINAL`, windows that time has jumped over are lost rather than told.
+    pub forgetful: bool,
 }
 
 /// `GROUP BY` without a window, or with a tumbling or hopping one.
@@ -191,6 +193,9 @@ impl Aggregation {
                 group.closed = true;
                 if group.stored {
                     store.delete(&key);
+                }
+                if self.config.forgetful && is_forgotten(&window, start, observed) {
+                    continue;
                 }
                 told.push(group.rowtime, seq, Op::Insert, Some(start), &Calls::results(&group.accumulators));
                 told.keys.push(key);
@@ -351,6 +356,13 @@ impl Operator for Aggregation {
 /// Whether the window that starts at `start` takes no more rows.
 fn is_closed(window: &WindowSpec, start: i64, observed: i64) -> bool {
     start.saturating_add(window.size_ms).saturating_add(window.grace_ms) <= observed
+}
+
+/// > KSQL: a window's result is looked up when it closes, and by then windows that began more than size plus grace
+/// > before the newest one cannot be seen any more.
+fn is_forgotten(window: &WindowSpec, start: i64, observed: i64) -> bool {
+    let newest = observed.div_euclid(window.advance_ms.max(1)).saturating_mul(window.advance_ms);
+    start < newest.saturating_sub(window.size_ms).saturating_sub(window.grace_ms)
 }
 
 /// Deletes windows whose retention is over.

@@ -1,5 +1,6 @@
 //! [`Environment`]: what planning may ask about the world.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::catalog::Catalog;
@@ -17,6 +18,10 @@ pub struct PlanConfig {
     pub topic_prefix: String,
     /// Whether single value columns are wrapped when the statement does not say.
     pub wrap_single_values: Option<bool>,
+    /// Whether EMIT FINAL loses the windows that Kafka Streams loses.
+    pub final_forgets: bool,
+    /// Properties of functions that are set.
+    pub functions: BTreeMap<String, String>,
 }
 
 impl Default for PlanConfig {
@@ -26,28 +31,40 @@ impl Default for PlanConfig {
             default_value_format: None,
             topic_prefix: String::new(),
             wrap_single_values: None,
+            final_forgets: false,
+            functions: BTreeMap::new(),
         }
     }
 }
 
 impl PlanConfig {
     /// Properties that [`PlanConfig::read`] asks for.
-    pub const PROPERTIES: [&'static str; 4] = [
+    pub const PROPERTIES: [&'static str; 5] = [
         "ksql.persistence.default.format.key",
         "ksql.persistence.default.format.value",
         "ksql.output.topic.name.prefix",
         "ksql.persistence.wrap.single.values",
+        "ksql.streams.__emit.interval.ms.kstreams.windowed.aggregation__",
     ];
+
+    /// Properties that functions ask for.
+    pub const OF_FUNCTIONS: [&'static str; 2] =
+        ["ksql.functions.collect_list.limit", "ksql.functions.collect_set.limit"];
 
     /// The configuration that `get` (property name to text) holds.
     pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Self {
-        let [key, value, prefix, wrap] = Self::PROPERTIES.map(get);
+        let [key, value, prefix, wrap, final_interval] = Self::PROPERTIES.map(get);
         let format = |text: String| Some(text.trim().to_uppercase()).filter(|text| !text.is_empty());
         Self {
             default_key_format: key.and_then(format).unwrap_or_else(|| Self::default().default_key_format),
             default_value_format: value.and_then(format),
             topic_prefix: prefix.unwrap_or_default(),
             wrap_single_values: wrap.and_then(|text| text.trim().to_lowercase().parse().ok()),
+            final_forgets: final_interval.is_some(),
+            functions: Self::OF_FUNCTIONS
+                .into_iter()
+                .filter_map(|name| get(name).map(|text| (name.to_owned(), text)))
+                .collect(),
         }
     }
 }

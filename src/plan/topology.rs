@@ -4,6 +4,8 @@
 //! **Invariant:** expressions are KSQL text over the unique column names of the node's input (no qualifiers);
 //! for joins each input's columns were renamed apart by a projection below the join.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::time::WindowSpec;
@@ -202,6 +204,14 @@ pub struct AggregateSpec {
     pub window: Option<WindowSpec>,
     /// One result per window when it closes, rather than every update.
     pub emit_final: bool,
+    /// With `emit_final`, windows that time has jumped over are lost.
+    ///
+    /// > KSQL: so does Kafka Streams since 3.3; asked for by its internal property.
+    #[serde(default)]
+    pub forgetful: bool,
+    /// Properties that aggregate functions ask for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
     /// The output's value columns in order.
     pub calls: Vec<AggregateCall>,
 }

@@ -9,7 +9,7 @@ use super::sink::{RepartitionWriter, SinkWriter};
 use super::source::SourceReader;
 use super::task::{NodeKind, RunningNode, Task};
 use crate::error::{Error, Result};
-use crate::expr::functions::ArgType;
+use crate::expr::functions::{ArgType, FunctionEnv};
 use crate::expr::{CompiledExpr, Scope, compile};
 use crate::format::Formats;
 use crate::operator::{
@@ -358,21 +358,28 @@ fn table_functions(functions: &[NamedExpr], input: &LogicalSchema) -> Result<Vec
 }
 
 fn aggregation(spec: &AggregateSpec, schema: LogicalSchema, input: &LogicalSchema) -> Result<Box<dyn Operator>> {
-    let calls = spec.calls.iter().map(|call| aggregate_call(call, input)).collect::<Result<Vec<_>>>()?;
-    let config = AggregationConfig { store: spec.store, schema, window: spec.window, emit_final: spec.emit_final };
+    let env = FunctionEnv::system().with_settings(spec.settings.clone());
+    let calls = spec.calls.iter().map(|call| aggregate_call(call, input, &env)).collect::<Result<Vec<_>>>()?;
+    let config = AggregationConfig {
+        store: spec.store,
+        schema,
+        window: spec.window,
+        emit_final: spec.emit_final,
+        forgetful: spec.forgetful,
+    };
     Ok(match spec.window {
         Some(window) if window.kind == WindowKind::Session => Box::new(SessionAggregation::new(config, calls)?),
         _ => Box::new(Aggregation::new(config, calls)?),
     })
 }
 
-fn aggregate_call(call: &AggregateCall, input: &LogicalSchema) -> Result<Call> {
+fn aggregate_call(call: &AggregateCall, input: &LogicalSchema, env: &FunctionEnv) -> Result<Call> {
     let exprs = call.args.iter().map(|text| parse_expr(text)).collect::<Result<Vec<_>>>()?;
     let compiled = exprs.iter().map(|expr| compile(expr, &scope(input))).collect::<Result<Vec<_>>>()?;
     let types: Vec<ArgType> =
         compiled.iter().map(|expr| expr.ty().map_or(ArgType::Null, |ty| ArgType::Sql(ty.clone()))).collect();
     let literals: Vec<Option<Value>> = exprs.iter().map(literal).collect();
-    let aggregate = crate::expr::aggregate::resolve_aggregate(&call.function, &types, &literals)?;
+    let aggregate = crate::expr::aggregate::resolve_aggregate_in(env, &call.function, &types, &literals)?;
     let columns = aggregate.params().len();
     Ok(Call { name: call.name.clone(), aggregate, args: compiled.into_iter().take(columns).collect() })
 }

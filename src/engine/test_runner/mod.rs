@@ -3,7 +3,7 @@
 //! - `.sql` scripts with `INSERT INTO … VALUES` and `ASSERT …`: a file is one test, or several that begin with
 //!   `--@test: name` each. `--@expected.error` and `--@expected.message` say that the test's last statement must be
 //!   refused, and with which words.
-//! - `.json` files of query-validation cases ([`validation`]).
+//! - `.json` files of query-validation cases ([`validation`]), and tests of three files ([`Triple`]).
 //!
 //! **Invariant:** tests run in parallel and are told in the order of files and of cases within them.
 
@@ -79,6 +79,33 @@ pub struct Options {
     pub filter: Option<String>,
     /// How query-validation cases are fed.
     pub batches: Batches,
+    /// A test of three files, as ksqlDB's test runner takes them.
+    pub triple: Option<Triple>,
+}
+
+/// Statements, the records that go in and the records that must come out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Triple {
+    /// The statements.
+    pub sql: PathBuf,
+    /// The records that go in: `{"inputs": […]}`; none when the statements insert them.
+    pub inputs: Option<PathBuf>,
+    /// The records that must come out: `{"outputs": […]}`.
+    pub outputs: PathBuf,
+}
+
+impl Triple {
+    fn job(&self) -> Result<Job> {
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(|e| Error::not_found(format!("cannot read {}", path.display())).caused_by(e))
+        };
+        let json = |path: &Path| Json::parse(&read(path)?).map_err(|e| e.context(path.display()));
+        let sql = String::from_utf8_lossy(&read(&self.sql)?).into_owned();
+        let inputs = self.inputs.as_deref().map_or(Ok(Json::Null), json)?;
+        let name = self.sql.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let case = validation::case_of_files(&name, &sql, &inputs, &json(&self.outputs)?)?;
+        Ok(Job { file: self.sql.clone(), name, format: None, work: Work::Validation(Box::new(case)) })
+    }
 }
 
 /// A test that waits to be run.
@@ -103,11 +130,14 @@ pub fn run(paths: &[PathBuf], options: &Options, each: &mut dyn FnMut(&CaseRepor
         }
         collect(path, &mut files)?;
     }
-    if files.is_empty() {
+    if files.is_empty() && options.triple.is_none() {
         return Err(Error::not_found("no .sql or .json file is there")
             .hint("Tests are .sql files with ASSERT statements, or .json files of query-validation cases."));
     }
     let mut jobs = Vec::new();
+    if let Some(triple) = &options.triple {
+        jobs.push(triple.job()?);
+    }
     for file in files {
         jobs_of(&file, paths.contains(&file), &mut jobs)?;
     }
@@ -263,4 +293,59 @@ fn describe(error: &Error, text: &str, file: &Path) -> String {
         message.push_str(&format!("\n  hint: {hint}"));
     }
     message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_files_are_a_test() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("written");
+            path
+        };
+        let sql = "CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON');\n\
+                   CREATE STREAM d AS SELECT k, v + 1 AS w FROM s;";
+        let triple = Triple {
+            sql: write("q.sql", sql),
+            inputs: Some(write(
+                "in.json",
+                r#"{"inputs": [{"topic": "s", "key": "a", "value": {"v": 1}, "timestamp": 3}]}"#,
+            )),
+            outputs: write(
+                "out.json",
+                r#"{"outputs": [{"topic": "D", "key": "a", "value": {"W": 2}, "timestamp": 3}]}"#,
+            ),
+        };
+        let run = |triple: &Triple| {
+            let options = Options { triple: Some(triple.clone()), ..Options::default() };
+            let mut told = Vec::new();
+            let summary = run(&[], &options, &mut |report| told.push(report.clone())).expect("runs");
+            (summary.passed, summary.failed, told)
+        };
+        let (passed, failed, told) = run(&triple);
+        assert_eq!((passed, failed, told[0].name.as_str()), (1, 0, "q"));
+        let other = write("other.json", r#"{"outputs": [{"topic": "D", "key": "a", "value": {"W": 3}}]}"#);
+        let (passed, failed, told) = run(&Triple { outputs: other, ..triple });
+        assert_eq!((passed, failed), (0, 1));
+        assert!(matches!(&told[0].outcome, Outcome::Failed(why) if why.contains("- \"a\" -> {\"W\":3}")), "{told:?}");
+    }
+
+    #[test]
+    fn reports_come_in_order_and_files_of_other_things_are_passed_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let case = |i: usize| format!(r#"{{"name": "c{i}", "enabled": {}, "statements": []}}"#, i != 3);
+        let cases: Vec<String> = (0..40).map(case).collect();
+        std::fs::write(folder.path().join("a.json"), format!(r#"{{"tests": [{}]}}"#, cases.join(",")))
+            .expect("written");
+        std::fs::write(folder.path().join("b.json"), r#"{"inputs": []}"#).expect("written");
+        let mut names = Vec::new();
+        let paths = [folder.path().to_owned()];
+        let summary = run(&paths, &Options::default(), &mut |report| names.push(report.name.clone())).expect("runs");
+        assert_eq!(summary, Summary { passed: 39, failed: 0, skipped: 1 });
+        assert_eq!(names, (0..40).map(|i| format!("c{i}")).collect::<Vec<_>>());
+    }
 }

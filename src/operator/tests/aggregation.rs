@@ -15,7 +15,7 @@ pub(super) fn bench(window: Option<WindowSpec>, emit_final: bool) -> Bench {
     let schema = if window.is_some() { windowed(&["N", "S"]) } else { keyed(&["N", "S"]) };
     let input = keyed(&["V"]);
     Bench::new(1, move || {
-        let config = AggregationConfig { store: 0, schema: schema.clone(), window, emit_final };
+        let config = AggregationConfig { store: 0, schema: schema.clone(), window, emit_final, forgetful: false };
         Aggregation::new(config, vec![call(Kind::Count, &input), call(Kind::Sum, &input)]).expect("types")
     })
 }

@@ -43,7 +43,7 @@ proptest! {
     fn restarts_and_splits_leave_no_trace(script in script()) {
         let rows = [stream(&script, 0, &keyed(&["V"]))];
         let config = |window: Option<WindowSpec>| {
-            AggregationConfig { store: 0, schema: schema(window.is_some()), window, emit_final: false }
+            AggregationConfig { store: 0, schema: schema(window.is_some()), window, emit_final: false, forgetful: false }
         };
         check(&script, &rows, || Bench::new(1, move || Aggregation::new(config(None), calls()).expect("types")));
         let kind = WindowKind::Session;

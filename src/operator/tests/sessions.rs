@@ -17,7 +17,8 @@ pub(super) fn bench(gap_ms: i64, grace_ms: i64, emit_final: bool) -> Bench {
     let window = WindowSpec { kind: WindowKind::Session, size_ms: gap_ms, advance_ms: gap_ms, grace_ms, retention_ms };
     let input = keyed(&["V"]);
     Bench::new(1, move || {
-        let config = AggregationConfig { store: 0, schema: schema.clone(), window: Some(window), emit_final };
+        let config =
+            AggregationConfig { store: 0, schema: schema.clone(), window: Some(window), emit_final, forgetful: false };
         SessionAggregation::new(config, vec![call(Kind::Count, &input), call(Kind::List, &input)]).expect("types")
     })
 }

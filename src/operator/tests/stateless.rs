@@ -105,7 +105,8 @@ pub(super) fn count_groups() -> Bench {
     let input = LogicalSchema::new(vec![group.clone(), Column::value("V", SqlType::BigInt)], false);
     let schema = LogicalSchema::new(vec![group, Column::value("N", SqlType::BigInt)], false);
     Bench::new(1, move || {
-        let config = AggregationConfig { store: 0, schema: schema.clone(), window: None, emit_final: false };
+        let config =
+            AggregationConfig { store: 0, schema: schema.clone(), window: None, emit_final: false, forgetful: false };
         Aggregation::new(config, vec![call(Kind::Count, &input)]).expect("types")
     })
 }

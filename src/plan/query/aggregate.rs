@@ -5,10 +5,10 @@ use crate::expr::aggregate::resolve_aggregate;
 use crate::expr::functions::{ArgType, FunctionKind};
 use crate::expr::{Scope, compile};
 use crate::plan::topology::{AggregateCall, AggregateSpec, NamedExpr, OperatorSpec};
-use crate::plan::{formats, insert, source::check_key_type, walk};
+use crate::plan::{PlanConfig, formats, insert, source::check_key_type, walk};
 use crate::sql::ast::{Emit, Expr, ExprKind, Query, WindowExpr};
 use crate::time::{WindowKind, WindowSpec};
-use crate::types::{Column, KeyWindow, LogicalSchema, SourceKind, SqlType, Value};
+use crate::types::{Column, FormatSpec, KeyWindow, LogicalSchema, SourceKind, SqlType, Value};
 
 use super::bind::{Binder, check_scalar, find_call, is_call, is_window_bound, type_of};
 use super::flow::{self, Durability, Flow, Move};
@@ -16,6 +16,10 @@ use super::graph::Graph;
 use super::names::Names;
 use super::select::Item;
 use super::sources::Sources;
+
+/// Aggregates that keep more than single values although their results are single values.
+const NESTED_STATE: [&str; 6] =
+    ["AVG", "CORRELATION", "EARLIEST_BY_OFFSET", "LATEST_BY_OFFSET", "STDDEV_SAMP", "STDDEV_SAMPLE"];
 
 /// A grouping expression and the key column that it becomes.
 #[derive(Debug, Clone)]
@@ -248,8 +252,30 @@ impl Aggregation {
         self.groups.iter().map(|group| &group.expr).chain(self.calls.iter().map(|(call, _)| call))
     }
 
+    /// > KSQL: what an aggregation keeps is written in the value format of the source, which must hold it.
+    pub(super) fn check_state(&self, format: &FormatSpec) -> Result<()> {
+        let keeps_nested = |call: &Expr| match &call.kind {
+            ExprKind::Call { name, .. } => NESTED_STATE.contains(&name.text.to_uppercase().as_str()),
+            _ => false,
+        };
+        match self.calls.iter().find(|(call, _)| keeps_nested(call)) {
+            Some((call, _)) if format.name == "DELIMITED" => {
+                Err(Error::unsupported(format!("{call} over a source whose value format is DELIMITED"))
+                    .at(call.span)
+                    .hint("It keeps more than single values. Copy the source WITH (VALUE_FORMAT = 'JSON') first."))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Regroups and aggregates `flow`, and keeps what HAVING keeps.
-    pub(super) fn build(&self, graph: &mut Graph, input: Flow, durability: Durability) -> Result<Flow> {
+    pub(super) fn build(
+        &self,
+        graph: &mut Graph,
+        input: Flow,
+        durability: Durability,
+        config: &PlanConfig,
+    ) -> Result<Flow> {
         let scope = input.scope();
         let is_table = input.kind == SourceKind::Table;
         let topics = input.topics.clone();
@@ -271,7 +297,7 @@ impl Aggregation {
                 Move { name, suffix: flow::REPARTITION, format: source_format, partitions_of: topics, reason },
             )
         };
-        let aggregated = self.aggregate(graph, grouped, is_table, durability)?;
+        let aggregated = self.aggregate(graph, grouped, is_table, durability, config)?;
         match &self.having {
             Some(having) => flow::filter(graph, aggregated, "Having", having, "HAVING"),
             None => Ok(aggregated),
@@ -310,7 +336,14 @@ impl Aggregation {
         Ok(Flow { node, schema, key_format, window: None, key_copies: Vec::new(), ..input })
     }
 
-    fn aggregate(&self, graph: &mut Graph, input: Flow, is_table: bool, durability: Durability) -> Result<Flow> {
+    fn aggregate(
+        &self,
+        graph: &mut Graph,
+        input: Flow,
+        is_table: bool,
+        durability: Durability,
+        config: &PlanConfig,
+    ) -> Result<Flow> {
         let scope = input.scope();
         let mut columns = input.schema.key().to_vec();
         let mut calls = Vec::new();
@@ -327,7 +360,14 @@ impl Aggregation {
         let schema = LogicalSchema { columns, windowed: self.window.is_some() };
         let retention = self.window.map(|window| window.retention_ms);
         let store = graph.store("Aggregate", durability.changelog(retention));
-        let spec = AggregateSpec { store, window: self.window, emit_final: self.emit_final, calls };
+        let spec = AggregateSpec {
+            store,
+            window: self.window,
+            emit_final: self.emit_final,
+            forgetful: self.emit_final && config.final_forgets,
+            settings: config.functions.clone(),
+            calls,
+        };
         let node =
             graph.add("Aggregate", vec![input.node], OperatorSpec::Aggregate(spec), schema.clone(), SourceKind::Table);
         let window = self.window.map(|window| KeyWindow {

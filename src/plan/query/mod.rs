@@ -241,7 +241,8 @@ fn build(
         flow = tables::build(graph, flow, &mut items)?;
     }
     if let Some(aggregation) = &aggregation {
-        flow = aggregation.build(graph, flow, durability)?;
+        aggregation.check_state(&sources.list[0].source.value_format)?;
+        flow = aggregation.build(graph, flow, durability, env.config)?;
         keys = aggregation.groups.iter().map(|group| plain_key(&group.name, group.shown.clone())).collect();
     }
     Ok((flow, items, keys))

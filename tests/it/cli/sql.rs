@@ -71,6 +71,13 @@ fn a_table_is_kept_looked_up_and_asked_ad_hoc() {
     assert_eq!(found, "{\"TOTAL\":5.50}\n");
     let ad_hoc = "SELECT COUNT(*) AS n, MAX(amount) AS highest FROM orders WHERE amount IS NOT NULL ORDER BY n;";
     assert_eq!(machine.sql("json", ad_hoc).expect(0).out, "{\"N\":2,\"HIGHEST\":7.00}\n");
+    // As everywhere, `*` has no system columns.
+    let all = machine.sql("json", "SELECT * FROM orders ORDER BY order_id DESC LIMIT 1;").expect(0).out;
+    assert_eq!(all, "{\"ORDER_ID\":\"o3\",\"USER_ID\":\"say \\\"hi\\\", ok\",\"AMOUNT\":null,\"ITEMS\":[\"c\"]}\n");
+    let newest = "SELECT order_id, MAX(ROWTIME) > 0 AS timed FROM orders GROUP BY order_id ORDER BY order_id LIMIT 1;";
+    assert_eq!(machine.sql("json", newest).expect(0).out, "{\"ORDER_ID\":\"o1\",\"TIMED\":true}\n");
+    let unnamed = "SELECT UCASE(user_id), COUNT(*) FROM orders WHERE user_id = 'ann' GROUP BY UCASE(user_id);";
+    assert_eq!(machine.sql("json", unnamed).expect(0).out, "{\"KSQL_COL_0\":\"ANN\",\"KSQL_COL_1\":1}\n");
     let joined = "SELECT o.order_id, s.total FROM orders o JOIN spent s ON o.user_id = s.user_id ORDER BY o.order_id;";
     let rows = machine.sql("csv", joined).expect(0).out;
     assert!(rows.contains("o1,5.50\no2,7.00\n"), "{rows}");

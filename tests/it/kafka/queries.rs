@@ -257,16 +257,16 @@ fn four_queries_survive_kill_9_without_loss_or_repetition() {
 
     let process = Process::start(&args);
     let large: BTreeSet<&String> = expected.large.iter().collect();
-    wait_for("all large orders and failed payments", 120, || {
+    wait_for("all large orders and failed payments", 150, || {
         let failed = read_json("failed_payments").len();
         read_json("large_orders").len() >= large.len() && failed >= expected.failed.len()
     });
-    wait_for("all messages by checkout", 60, || read_json("payment_by_checkout").len() >= expected.payment.len());
-    wait_for("the revenue", 60, || revenue_seen() == expected.revenue);
+    wait_for("all messages by checkout", 150, || read_json("payment_by_checkout").len() >= expected.payment.len());
+    wait_for("the revenue", 150, || revenue_seen() == expected.revenue);
     let (payments, checkouts) = closing();
     produce("payments", &payments);
     produce("payment", &checkouts);
-    wait_for("all windows closed", 60, || {
+    wait_for("all windows closed", 150, || {
         read_committed("frequent_failed_payments").len() >= expected.frequent.len()
             && read_json("order").len() >= expected.decided.len() + checkouts.len()
     });

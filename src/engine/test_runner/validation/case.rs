@@ -87,6 +87,26 @@ pub fn cases_of(document: &Json) -> Result<Vec<ValidationCase>> {
     Ok(cases)
 }
 
+/// A case of three files: statements, records in (`{"inputs": […]}`), records expected (`{"outputs": […]}`).
+pub fn case_of_files(name: &str, sql: &str, inputs: &Json, outputs: &Json) -> Result<ValidationCase> {
+    let records = |document: &Json, field: &str| {
+        let list = document.get(field).ok_or_else(|| Error::data(format!("the file has no field {field}")))?;
+        list.items().iter().map(record_of).collect::<Result<Vec<_>>>()
+    };
+    Ok(ValidationCase {
+        name: name.to_owned(),
+        format: None,
+        skipped: false,
+        statements: vec![sql.to_owned()],
+        properties: Vec::new(),
+        topics: Vec::new(),
+        inputs: if *inputs == Json::Null { Vec::new() } else { records(inputs, "inputs")? },
+        outputs: records(outputs, "outputs")?,
+        post: Json::Null,
+        fails: false,
+    })
+}
+
 fn case_of(test: &Json, format: Option<String>) -> Result<ValidationCase> {
     let list = |name: &str| test.get(name).map_or(&[][..], Json::items);
     let name = test.get("name").and_then(Json::as_str).unwrap_or("unnamed").to_owned();

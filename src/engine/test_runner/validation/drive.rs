@@ -14,7 +14,7 @@ use crate::engine::backend::Backend;
 use crate::engine::config::{Properties, canonical};
 use crate::engine::interpreter::{Interpreter, Run};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::ast::{CreateSource, ExprKind, Statement, StatementKind};
+use crate::sql::ast::{CreateAs, CreateSource, ExprKind, Statement, StatementKind};
 use crate::sql::{parse_statement, split_statements, substitute};
 
 /// Partitions of a topic that only a CREATE statement mentions.
@@ -121,6 +121,9 @@ impl World {
                     return Ok(());
                 }
                 copy.next_id += 1;
+                if let StatementKind::CreateAs(create) = kind {
+                    self.count_partitions(create, &copy);
+                }
                 self.describe(&copy);
                 self.interpreter = copy;
             }
@@ -136,6 +139,21 @@ impl World {
             if is_new && (!filled || source.created_by.is_some()) {
                 self.described.insert(source.topic.clone(), source.clone());
             }
+        }
+    }
+
+    /// A topic that a query makes has as many partitions as any topic that the case says nothing of.
+    fn count_partitions(&mut self, create: &CreateAs, after: &Interpreter) {
+        if create.properties.iter().any(|property| property.key.text == "PARTITIONS") {
+            return;
+        }
+        let is_new = self.interpreter.catalog.find(&create.name.text).is_none();
+        let Some(sink) = after.catalog.find(&create.name.text).filter(|_| is_new) else { return };
+        if self.listed.iter().any(|topic| topic.name == sink.topic) {
+            return;
+        }
+        if let Some(topic) = self.stage.topics.get_mut(&sink.topic) {
+            topic.partitions = PARTITIONS_IMPLIED;
         }
     }
 

@@ -15,6 +15,6 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-pub use case::{ValidationCase, cases_of, is_validation_file};
+pub use case::{ValidationCase, case_of_files, cases_of, is_validation_file};
 pub use drive::run_case;
 pub use json::Json;

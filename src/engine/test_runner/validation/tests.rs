@@ -129,3 +129,28 @@ fn a_table_names_rows_of_another() {
     }]}"#;
     assert_eq!(outcomes(document)[0], Ok(()));
 }
+
+const FINAL: &str = r#"{"tests": [{
+  "name": "final", "properties": {"ksql.functions.collect_list.limit": 2},
+  "statements": ["CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON');",
+                 "CREATE TABLE t AS SELECT k, COLLECT_LIST(v) AS n FROM s WINDOW TUMBLING (SIZE 2 MILLISECONDS, GRACE PERIOD 1 MILLISECONDS) GROUP BY k EMIT FINAL;"],
+  "inputs": [{"topic": "s", "key": "a", "value": {"v": 1}, "timestamp": 0}, {"topic": "s", "key": "a", "value": {"v": 2}, "timestamp": 1},
+             {"topic": "s", "key": "a", "value": {"v": 3}, "timestamp": 1},
+             {"topic": "s", "key": "a", "value": {"v": 4}, "timestamp": 2}, {"topic": "s", "key": "a", "value": {"v": 5}, "timestamp": 5}],
+  "outputs": [{"topic": "T", "key": "a", "value": {"N": [1, 2]}}, {"topic": "T", "key": "a", "value": {"N": [4]}}]
+}]}"#;
+
+#[test]
+fn final_results_are_all_told_unless_kafka_streams_is_asked_for() {
+    assert_eq!(outcomes(FINAL)[0], Ok(()));
+    let interval = r#""properties": {"ksql.streams.__emit.interval.ms.kstreams.windowed.aggregation__": 0, "#;
+    let forgetful = FINAL.replace(r#""properties": {"#, interval);
+    let why = outcomes(&forgetful)[0].clone().unwrap_err();
+    assert!(why.contains("2 records expected, 1 came"), "{why}");
+}
+
+#[test]
+fn delimited_sources_hold_no_nested_state() {
+    let delimited = FINAL.replace("COLLECT_LIST", "AVG").replace("value_format='JSON'", "value_format='DELIMITED'");
+    assert!(outcomes(&delimited)[0].clone().unwrap_err().contains("DELIMITED"));
+}
