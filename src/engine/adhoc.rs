@@ -16,6 +16,7 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use super::backend::Backend;
 use super::core::Engine;
 use super::session::TableResult;
 use super::snapshot;
@@ -77,8 +78,11 @@ fn rows_of(engine: &Engine, source: &Source, schema: &Arc<Schema>) -> Result<Vec
     let batches = match kept {
         Some(batches) => batches,
         None => {
-            let broker = engine.lock().live.broker().clone();
-            snapshot::topic(broker.as_ref(), source)?
+            let (broker, formats) = {
+                let inner = engine.lock();
+                (inner.live.broker().clone(), inner.live.formats())
+            };
+            snapshot::topic(broker.as_ref(), &formats, source)?
         }
     };
     let with_rowtime = |batch: crate::change::ChangeBatch| {

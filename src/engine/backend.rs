@@ -8,6 +8,7 @@ use crate::catalog::Source;
 use crate::change::ChangeBatch;
 use crate::change::batch::record_batch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Formats;
 use crate::plan::topology::{SinkSpec, Topology};
 use crate::types::{LogicalSchema, Namespace, Value};
 
@@ -46,6 +47,10 @@ pub trait Backend {
     fn insert(&mut self, source: &Source, row: ChangeBatch) -> Result<()>;
     /// Wall clock.
     fn now_ms(&self) -> i64;
+    /// How topics are read and written.
+    fn formats(&self) -> Formats {
+        Formats::default()
+    }
 }
 
 /// How a source's own topic is written: for INSERT INTO … VALUES.
@@ -81,13 +86,14 @@ pub fn insertable_schema(source: &Source) -> LogicalSchema {
 /// Does nothing but remember topics: statements are tried on it before they touch anything.
 pub struct Rehearsal<'a> {
     real: &'a dyn Backend,
+    formats: Formats,
     topics: BTreeMap<String, Option<i32>>,
 }
 
 impl<'a> Rehearsal<'a> {
     /// A rehearsal over the real topics.
     pub fn new(real: &'a dyn Backend) -> Self {
-        Self { real, topics: BTreeMap::new() }
+        Self { real, formats: real.formats().rehearsal(), topics: BTreeMap::new() }
     }
 }
 
@@ -116,6 +122,7 @@ impl Backend for Rehearsal<'_> {
         // Building one task finds what planning did not.
         let partitions = |topic: &str| self.partitions(topic).ok().flatten();
         let blueprint = crate::runtime::Blueprint::new(&query.id, query.topology.clone(), "rehearsal", &partitions)?;
+        let blueprint = blueprint.with_formats(self.formats.clone());
         let clock = crate::time::ManualClock::new(0);
         for sub_topology in 0..blueprint.topology.sub_topologies.len() {
             blueprint.fresh_task(sub_topology, 0, clock.as_ref())?;
@@ -141,5 +148,9 @@ impl Backend for Rehearsal<'_> {
 
     fn now_ms(&self) -> i64 {
         self.real.now_ms()
+    }
+
+    fn formats(&self) -> Formats {
+        self.formats.clone()
     }
 }

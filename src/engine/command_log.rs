@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::broker::{Broker, ConsumerOptions, OutRecord, ProducerOptions, Start, TopicPartition, TopicSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::topology::Topology;
+use crate::types::Column;
 
 /// One thing that was done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub enum Command {
         /// The query that it started.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         query: Option<StartedQuery>,
+        /// Columns that it got from a schema registry.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        inferred: Vec<Column>,
         /// The query file that it stood in.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         file: Option<String>,

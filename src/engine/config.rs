@@ -1,9 +1,12 @@
 //! [`EngineConfig`] and the session properties that change how queries run.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::broker::Start;
 use crate::error::{Error, Result, did_you_mean};
+use crate::format::Formats;
+use crate::format::schema::HttpRegistry;
 
 /// Settings of an engine; numbers and names only.
 #[derive(Debug, Clone)]
@@ -29,6 +32,19 @@ impl Default for EngineConfig {
             default_partitions: 1,
             default_replicas: None,
         }
+    }
+}
+
+impl EngineConfig {
+    /// The formats, with the Schema Registry if one is configured.
+    pub fn formats(&self) -> Result<Formats> {
+        let value = |name: &str| {
+            let value = self.properties.iter().find(|(key, _)| canonical(key) == name).map(|(_, value)| value.trim());
+            value.filter(|value| !value.is_empty())
+        };
+        let Some(url) = value("schema.registry.url") else { return Ok(Formats::default()) };
+        let registry = HttpRegistry::new(url, value("schema.registry.basic.auth.user.info"))?;
+        Ok(Formats::with_registry(Arc::new(registry)))
     }
 }
 
@@ -75,6 +91,16 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         name: "persistence.wrap.single.values",
         default: "true",
         about: "whether a single value column is written as an object",
+    },
+    PropertyDoc {
+        name: "schema.registry.url",
+        default: "",
+        about: "addresses of the Schema Registry, for AVRO, PROTOBUF and JSON_SR; read when the engine starts",
+    },
+    PropertyDoc {
+        name: "schema.registry.basic.auth.user.info",
+        default: "",
+        about: "`user:password` for the Schema Registry; read when the engine starts",
     },
     PropertyDoc {
         name: "create.or.replace.enabled",

@@ -43,7 +43,7 @@ impl Engine {
         for (key, value) in &config.properties {
             super::config::check(key, value)?;
         }
-        let live = Live::new(config.clone(), broker.clone(), clock.clone());
+        let live = Live::new(config.clone(), broker.clone(), clock.clone()).with_formats(config.formats()?);
         let log_topic = processing_log::topic(&config.service_id);
         live.ensure_topic(&log_topic, 1, Vec::new())?;
         let interpreter = Interpreter { default_partitions: config.default_partitions, ..Interpreter::default() };
@@ -161,6 +161,7 @@ impl Inner {
                     sql: statement.text.clone(),
                     properties: properties.0.clone(),
                     query: done.started.clone(),
+                    inferred: done.inferred.clone(),
                     file: file.map(str::to_owned),
                 })?;
             }
@@ -180,12 +181,15 @@ impl Inner {
     /// Does again what an earlier start did.
     fn replay(&mut self, command: Command) -> Result<()> {
         match command {
-            Command::Statement { sql, properties, query, file } => {
+            Command::Statement { sql, properties, query, inferred, file } => {
                 let statement = parse_statement(&sql)?;
                 let properties = Properties(properties);
                 let file = file.as_deref();
+                self.live.replayed = Some(inferred);
                 let mut run = Run { properties: &properties, backend: &mut self.live, replay: query.as_ref(), file };
-                match self.interpreter.run(&statement, &mut run) {
+                let ran = self.interpreter.run(&statement, &mut run);
+                self.live.replayed = None;
+                match ran {
                     Ok(_) => {}
                     // One query that cannot start keeps no other from running.
                     Err(error) => tracing::error!(%error, sql, "a statement of the command log failed"),

@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
-use super::backend::{Backend, QueryStart, row_batch};
+use super::backend::{Backend, QueryStart, insertable_schema, row_batch};
 use super::command_log::StartedQuery;
 use super::config::Properties;
 use crate::broker::TopicSpec;
 use crate::catalog::{Catalog, Source};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
-use crate::format::{self, Side};
+use crate::format::{Formats, Side};
 use crate::plan::properties::{TopicSpec as TopicWish, WithClause, WithOf};
 use crate::plan::source::{alter, check_replacement, declare};
 use crate::plan::topology::Topology;
 use crate::plan::types::resolve_type;
 use crate::plan::upgrade::check_upgrade;
-use crate::plan::{Environment, PlanConfig, Planned, Target, insert, plan_query, plan_source_table};
+use crate::plan::{Environment, PlanConfig, Planned, Schemas, Target, insert, plan_query, plan_source_table};
 use crate::sql::ast::{CreateAs, CreateSource, Name, Statement, StatementKind};
 use crate::types::{Column, FormatSpec, SourceKind};
 
@@ -53,6 +53,8 @@ pub struct Done {
     pub changed: bool,
     /// Queries that it ended.
     pub ended: Vec<String>,
+    /// Columns that it got from a schema registry.
+    pub inferred: Vec<Column>,
 }
 
 impl Done {
@@ -90,8 +92,31 @@ pub struct Run<'a> {
     pub file: Option<&'a str>,
 }
 
-fn check_format(spec: &FormatSpec, is_key: bool, columns: &[Column]) -> Result<()> {
-    format::check(spec, if is_key { Side::Key } else { Side::Value }, columns)
+fn side(is_key: bool) -> Side {
+    if is_key { Side::Key } else { Side::Value }
+}
+
+impl Schemas for Formats {
+    fn infer(&self, format: &FormatSpec, topic: &str, is_key: bool) -> Result<Vec<Column>> {
+        Self::infer(self, format, topic, side(is_key))
+    }
+
+    fn check(&self, format: &FormatSpec, topic: &str, is_key: bool, columns: &[Column]) -> Result<()> {
+        self.check_schema(format, topic, side(is_key), columns)
+    }
+}
+
+/// The columns that a statement does not declare.
+fn inferred(source: &Source, declares: &dyn Fn(&str) -> bool) -> Vec<Column> {
+    source.schema.columns.iter().filter(|column| !declares(&column.name)).cloned().collect()
+}
+
+/// Registers the schemas of a source's topic. With `keep` schemas that are there stay the newest.
+fn register_schemas(formats: &Formats, source: &Source, keep: bool) -> Result<()> {
+    let schema = insertable_schema(source);
+    formats.register(&source.key_format, &source.topic, Side::Key, schema.key(), keep)?;
+    formats.register(&source.value_format, &source.topic, Side::Value, schema.value(), keep)?;
+    Ok(())
 }
 
 impl PlanConfig {
@@ -160,11 +185,15 @@ impl Interpreter {
         let config = PlanConfig::of(run.properties);
         let backend = &*run.backend;
         let partitions = |topic: &str| backend.partitions(topic).ok().flatten();
+        let formats = backend.formats();
+        let check_format =
+            |spec: &FormatSpec, is_key: bool, columns: &[Column]| Formats::check(&formats, spec, side(is_key), columns);
         plan(Environment {
             catalog: &self.catalog,
             config: &config,
             partitions: &partitions,
             check_format: &check_format,
+            schemas: &formats,
         })
     }
 
@@ -189,10 +218,15 @@ impl Interpreter {
         }
         let source = declared.source;
         self.catalog.clone().add_source(source.clone(), create.or_replace).map_err(|e| e.at(name.span))?;
+        if run.replay.is_none() {
+            register_schemas(&run.backend.formats(), &source, true).map_err(|e| e.at(name.span))?;
+        }
         self.declare_topic(&source, declared.topic, run).map_err(|e| e.at(name.span))?;
         let materialised = source.read_only && source.kind == SourceKind::Table;
+        let declares = |name: &str| create.elements.iter().flatten().any(|element| element.name.text == name);
+        let inferred = inferred(&source, &declares);
         self.catalog.add_source(source, create.or_replace)?;
-        let mut done = Done::changed(format!("{kind} {} created", name.text));
+        let mut done = Done { inferred, ..Done::changed(format!("{kind} {} created", name.text)) };
         if materialised {
             let topology = plan_source_table(&self.catalog, &name.text)?;
             let id = format!("CST_{}_{}", name.text, self.next_id);
@@ -271,6 +305,9 @@ impl Interpreter {
             properties: run.properties.clone(),
             resumed: run.replay.is_some(),
         };
+        if run.replay.is_none() {
+            register_schemas(&run.backend.formats(), &sink, false)?;
+        }
         run.backend.replace(&start)?;
         sink.created_by = Some(id.clone());
         let info = QueryInfo {
@@ -299,6 +336,9 @@ impl Interpreter {
         }
         let is_new = self.catalog.find(&sink.name).is_none();
         if is_new {
+            if run.replay.is_none() {
+                register_schemas(&run.backend.formats(), &sink, false)?;
+            }
             let source_partitions = run.backend.partitions(&leftmost_topic)?;
             let partitions = topic.partitions.or(source_partitions).unwrap_or(self.default_partitions.max(1));
             match run.backend.partitions(&sink.topic)? {

@@ -12,6 +12,7 @@ use crate::broker::{Broker, OutRecord, Producer, ProducerOptions, TopicSpec};
 use crate::catalog::Source;
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Formats;
 use crate::plan::topology::Changelog;
 use crate::runtime::processing_log;
 use crate::runtime::sink::SinkWriter;
@@ -19,6 +20,7 @@ use crate::runtime::task::Output;
 use crate::runtime::worker::{self, WorkerConfig, WorkerHandle, WorkerState};
 use crate::runtime::{Blueprint, QueryMetrics};
 use crate::time::{Clock, NO_TIME};
+use crate::types::Column;
 
 /// How long records of repartition topics are kept, by the wall clock: far longer than any worker lags.
 const REPARTITION_RETENTION_MS: i64 = 7 * 24 * 3_600_000;
@@ -60,6 +62,9 @@ pub struct Live {
     config: EngineConfig,
     broker: Arc<dyn Broker>,
     clock: Arc<dyn Clock>,
+    formats: Formats,
+    /// While the command log is done again: columns that the statement got from the registry.
+    pub replayed: Option<Vec<Column>>,
     /// By id.
     pub queries: BTreeMap<String, RunningQuery>,
     inserter: Option<Box<dyn Producer>>,
@@ -68,7 +73,20 @@ pub struct Live {
 impl Live {
     /// No query yet.
     pub fn new(config: EngineConfig, broker: Arc<dyn Broker>, clock: Arc<dyn Clock>) -> Self {
-        Self { config, broker, clock, queries: BTreeMap::new(), inserter: None }
+        Self {
+            config,
+            broker,
+            clock,
+            formats: Formats::default(),
+            replayed: None,
+            queries: BTreeMap::new(),
+            inserter: None,
+        }
+    }
+
+    /// The same with formats that know a schema registry.
+    pub fn with_formats(self, formats: Formats) -> Self {
+        Self { formats, ..self }
     }
 
     /// The broker.
@@ -149,7 +167,8 @@ impl Backend for Live {
     fn start(&mut self, query: &QueryStart) -> Result<()> {
         let prefix = self.prefix(&query.id);
         let partitions = |topic: &str| self.broker.topic(topic).ok().flatten().map(|info| info.partitions);
-        let blueprint = Arc::new(Blueprint::new(&query.id, query.topology.clone(), &prefix, &partitions)?);
+        let blueprint = Blueprint::new(&query.id, query.topology.clone(), &prefix, &partitions)?;
+        let blueprint = Arc::new(blueprint.with_formats(self.formats.clone()));
         self.ensure_internal_topics(&blueprint)?;
         let log_topic = processing_log::topic(&self.config.service_id);
         let workers = self.config.workers.max(1);
@@ -201,7 +220,8 @@ impl Backend for Live {
     fn insert(&mut self, source: &Source, row: ChangeBatch) -> Result<()> {
         let missing = || Error::not_found(format!("topic {} does not exist", source.topic));
         let partitions = self.partitions(&source.topic)?.ok_or_else(missing)?;
-        let mut writer = SinkWriter::new(&sink_of(source), &insertable_schema(source), partitions)?;
+        let mut writer =
+            SinkWriter::with_formats(&sink_of(source), &insertable_schema(source), partitions, &self.formats)?;
         let mut producer = match self.inserter.take() {
             Some(producer) => producer,
             None => self.broker.producer(&ProducerOptions { transactional_id: None, client_id: "insert".into() })?,
@@ -217,6 +237,13 @@ impl Backend for Live {
 
     fn now_ms(&self) -> i64 {
         self.clock.now_ms()
+    }
+
+    fn formats(&self) -> Formats {
+        match &self.replayed {
+            Some(inferred) => self.formats.replay(inferred),
+            None => self.formats.clone(),
+        }
     }
 }
 

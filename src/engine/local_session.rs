@@ -190,7 +190,8 @@ impl LocalSession {
         let run = Run { properties: &self.properties, backend: &mut inner.live, replay: None, file: None };
         let planned = inner.interpreter.plan_push(query, &statement.text, &run)?;
         let partitions = |topic: &str| inner.live.partitions(topic).ok().flatten();
-        let blueprint = Blueprint::new("push-query", planned.topology, "push", &partitions)?;
+        let blueprint =
+            Blueprint::new("push-query", planned.topology, "push", &partitions)?.with_formats(inner.live.formats());
         let batch_columns = blueprint.topology.schema.batch_columns();
         let position = |name: &str| batch_columns.iter().position(|column| column.name == name).unwrap_or(0);
         let columns = planned.output.iter().map(|c| (c.name.clone(), c.ty.clone(), position(&c.name))).collect();

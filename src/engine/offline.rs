@@ -13,6 +13,8 @@ use crate::broker::{OutRecord, TopicSpec};
 use crate::catalog::Source;
 use crate::change::{ChangeBatch, Header, RecordSet};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Formats;
+use crate::format::schema::MemoryRegistry;
 use crate::runtime::local::LocalExecution;
 use crate::runtime::processing_log::{self, Entry};
 use crate::runtime::sink::SinkWriter;
@@ -53,6 +55,7 @@ pub struct Offline {
     pub topics: BTreeMap<String, StoredTopic>,
     queries: IndexMap<String, OfflineQuery>,
     clock: Arc<ManualClock>,
+    registry: Arc<MemoryRegistry>,
     log_topic: String,
     /// Rows that a round takes at most.
     pub rows_max: usize,
@@ -86,7 +89,14 @@ impl Offline {
     pub fn new() -> Self {
         let log_topic = processing_log::topic("test");
         let topics = BTreeMap::from([(log_topic.clone(), StoredTopic { partitions: 1, records: Vec::new() })]);
-        Self { topics, queries: IndexMap::new(), clock: ManualClock::new(0), log_topic, rows_max: usize::MAX }
+        Self {
+            topics,
+            queries: IndexMap::new(),
+            clock: ManualClock::new(0),
+            registry: Arc::new(MemoryRegistry::new()),
+            log_topic,
+            rows_max: usize::MAX,
+        }
     }
 
     /// Topic of the processing log.
@@ -187,7 +197,8 @@ impl Backend for Offline {
 
     fn start(&mut self, query: &QueryStart) -> Result<()> {
         let exists = |topic: &str| self.topics.contains_key(topic).then_some(1);
-        let blueprint = Blueprint::new(&query.id, query.topology.clone(), &query.id, &exists)?;
+        let blueprint =
+            Blueprint::new(&query.id, query.topology.clone(), &query.id, &exists)?.with_formats(self.formats());
         let metrics = Arc::new(QueryMetrics::new(1));
         let execution = LocalExecution::new(&blueprint, false, metrics.clone(), self.clock.clone())?;
         self.queries.insert(query.id.clone(), OfflineQuery { execution, metrics });
@@ -208,7 +219,8 @@ impl Backend for Offline {
     fn replace(&mut self, query: &QueryStart) -> Result<()> {
         let Some(at) = self.queries.get_index_of(&query.id) else { return self.start(query) };
         let exists = |topic: &str| self.topics.contains_key(topic).then_some(1);
-        let blueprint = Blueprint::new(&query.id, query.topology.clone(), &query.id, &exists)?;
+        let blueprint =
+            Blueprint::new(&query.id, query.topology.clone(), &query.id, &exists)?.with_formats(self.formats());
         let (mut out, mut log) = (Written::default(), Vec::new());
         self.queries[at].execution.commit(&mut out, &mut log)?;
         for (topic, record) in self.with_log(&query.id, out, log) {
@@ -228,7 +240,7 @@ impl Backend for Offline {
     }
 
     fn insert(&mut self, source: &Source, row: ChangeBatch) -> Result<()> {
-        let mut writer = SinkWriter::new(&sink_of(source), &insertable_schema(source), 1)?;
+        let mut writer = SinkWriter::with_formats(&sink_of(source), &insertable_schema(source), 1, &self.formats())?;
         let mut out = Written::default();
         let (_, errors) = writer.write(&row, 0, None, &mut out)?;
         if let Some((_, error)) = errors.into_iter().next() {
@@ -242,5 +254,9 @@ impl Backend for Offline {
 
     fn now_ms(&self) -> i64 {
         self.clock.now_ms()
+    }
+
+    fn formats(&self) -> Formats {
+        Formats::with_registry(self.registry.clone())
     }
 }

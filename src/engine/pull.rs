@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute;
 use arrow::datatypes::{Int64Type, Schema};
 
+use super::backend::Backend;
 use super::config::Properties;
 use super::core::Engine;
 use super::session::TableResult;
@@ -56,8 +57,11 @@ fn look_up(engine: &Engine, plan: &PullPlan) -> Result<TableResult> {
             )
         })?,
         SourceKind::Stream => {
-            let broker = engine.lock().live.broker().clone();
-            snapshot::topic(broker.as_ref(), source)?
+            let (broker, formats) = {
+                let inner = engine.lock();
+                (inner.live.broker().clone(), inner.live.formats())
+            };
+            snapshot::topic(broker.as_ref(), &formats, source)?
         }
     };
     let columns = plan.output.iter().map(|column| (column.name.clone(), column.ty.clone())).collect();

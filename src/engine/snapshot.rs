@@ -11,6 +11,7 @@ use crate::broker::{Broker, ConsumerOptions, Start, TopicPartition};
 use crate::catalog::Source;
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Formats;
 use crate::plan::topology::SourceSpec;
 use crate::runtime::source::SourceReader;
 use crate::runtime::worker::ReadRequest;
@@ -49,7 +50,7 @@ pub fn materialised(engine: &Engine, source: &Source, keys: Option<&[ArrayRef]>)
 }
 
 /// Everything in a source's topic; of a table the newest row of each key.
-pub fn topic(broker: &dyn Broker, source: &Source) -> Result<Vec<ChangeBatch>> {
+pub fn topic(broker: &dyn Broker, formats: &Formats, source: &Source) -> Result<Vec<ChangeBatch>> {
     let missing = || Error::not_found(format!("topic {} does not exist", source.topic));
     let info = broker.topic(&source.topic)?.ok_or_else(missing)?;
     let spec = SourceSpec {
@@ -63,7 +64,7 @@ pub fn topic(broker: &dyn Broker, source: &Source) -> Result<Vec<ChangeBatch>> {
         timestamp: source.timestamp.clone(),
         system: Vec::new(),
     };
-    let mut reader = SourceReader::new(&spec, &source.schema)?;
+    let mut reader = SourceReader::with_formats(&spec, &source.schema, formats)?;
     let mut consumer = broker.consumer(&ConsumerOptions { client_id: "snapshot".into(), ..Default::default() })?;
     let mut left: BTreeMap<TopicPartition, i64> = BTreeMap::new();
     let mut assignment = Vec::new();

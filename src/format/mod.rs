@@ -9,17 +9,25 @@ use arrow::buffer::BooleanBuffer;
 use crate::change::{Payloads, Slots};
 use crate::error::{Error, RecordError, Result};
 
+mod avro;
 mod builder;
+pub mod datum;
 mod delimited;
+mod formats;
+mod framed;
 pub mod internal;
 mod json;
+mod json_schema;
 mod kafka;
 mod number;
+mod protobuf;
 mod registry;
+pub mod schema;
 pub mod text;
 mod void;
 pub mod window_key;
 
+pub use formats::Formats;
 use registry::Layout;
 pub use registry::{NAMES, Side, check, decoder, encoder};
 /// Columns read from messages, one row a message.

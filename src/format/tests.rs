@@ -92,8 +92,9 @@ fn unsuitable_columns_are_refused() {
 fn unknown_formats_get_a_suggestion() {
     let error = check(&FormatSpec::new("JSN", true), Side::Value, &[]).expect_err("unknown");
     assert!(error.hints()[0].starts_with("Did you mean JSON? The formats are AVRO, "));
-    let error = check(&FormatSpec::new("AVRO", true), Side::Value, &[]).expect_err("not yet");
+    let error = check(&FormatSpec::new("AVRO", true), Side::Value, &[]).expect_err("no registry");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.hints()[0].contains("ksql.schema.registry.url"));
 }
 
 #[test]

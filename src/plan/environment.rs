@@ -72,6 +72,14 @@ impl PlanConfig {
 /// Whether a format can hold these columns as key (`true`) or value.
 pub type FormatCheck<'a> = dyn Fn(&FormatSpec, bool, &[Column]) -> Result<()> + 'a;
 
+/// What planning asks a Schema Registry. Sides are keys (`true`) and values.
+pub trait Schemas {
+    /// The columns that a side of a topic has there.
+    fn infer(&self, format: &FormatSpec, topic: &str, is_key: bool) -> Result<Vec<Column>>;
+    /// Refuses columns that do not fit the schema whose number the format names.
+    fn check(&self, format: &FormatSpec, topic: &str, is_key: bool, columns: &[Column]) -> Result<()>;
+}
+
 /// What planning may ask about the world.
 #[derive(Clone, Copy)]
 pub struct Environment<'a> {
@@ -83,6 +91,8 @@ pub struct Environment<'a> {
     pub partitions: &'a dyn Fn(&str) -> Option<i32>,
     /// Whether a format can hold these columns as key (`true`) or value.
     pub check_format: &'a FormatCheck<'a>,
+    /// Schemas of topics.
+    pub schemas: &'a dyn Schemas,
 }
 
 impl fmt::Debug for Environment<'_> {

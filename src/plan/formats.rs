@@ -72,6 +72,8 @@ pub fn internal_key_format(format: &FormatSpec, columns: &[Column]) -> FormatSpe
         _ => true,
     };
     let mut format = if holds { format.clone() } else { FormatSpec::new("JSON", true) };
+    // The key of an internal topic is another one than the schema's.
+    format.properties.retain(|setting, _| !names_schema(setting));
     if let Ok(features) = features(&format.name, Span::default()) {
         format.wrapped = features.wraps_key(columns.len());
     }
@@ -84,5 +86,19 @@ fn kafka_holds(ty: &SqlType) -> bool {
 
 /// Whether equal keys have equal bytes in both formats, as joins need.
 pub fn same_key_bytes(a: &FormatSpec, b: &FormatSpec) -> bool {
-    a.name == b.name && a.properties == b.properties && a.wrapped == b.wrapped
+    let settings = |format: &FormatSpec| -> Vec<(String, String)> {
+        let settings = format.properties.iter().filter(|(setting, _)| !names_schema(setting));
+        settings.map(|(setting, value)| (setting.clone(), value.clone())).collect()
+    };
+    a.name == b.name && settings(a) == settings(b) && a.wrapped == b.wrapped
+}
+
+/// Whether messages begin with the number of their schema.
+pub fn names_schema_in_bytes(format: &FormatSpec) -> bool {
+    features(&format.name, Span::default()).is_ok_and(|features| features.inference)
+}
+
+/// Whether a setting chooses a schema of the registry.
+fn names_schema(setting: &str) -> bool {
+    setting == "SCHEMA_ID" || setting == "SCHEMA_FULL_NAME"
 }

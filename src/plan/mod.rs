@@ -19,6 +19,6 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-pub use environment::{Environment, PlanConfig};
+pub use environment::{Environment, PlanConfig, Schemas};
 pub use query::pull;
 pub use query::{Planned, Target, plan_query, plan_source_table};

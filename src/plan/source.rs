@@ -31,10 +31,11 @@ pub fn declare(env: Environment<'_>, create: &CreateSource, statement: &str) -> 
             .hint("Add KAFKA_TOPIC = 'topic' to WITH (…).")
     })?;
     let window = with.window()?;
-    let mut schema = declared_schema(env.catalog, create, kind, &with)?;
+    let sides = side_formats(env, &with, create.name.span);
+    let mut schema = declared_schema(env, create, kind, &with, topic, sides.as_ref().ok().copied())?;
     schema.windowed = window.is_some();
 
-    let (key_format, value_format) = source_formats(env, &with, &schema, create.name.span)?;
+    let (key_format, value_format) = source_formats(env, &with, &schema, sides?, create.name.span)?;
     let timestamp = with.timestamp(&schema)?;
     let spec = with.topic()?;
     if spec.retention_ms.is_some() && kind == SourceKind::Table && window.is_none() {
@@ -70,25 +71,15 @@ fn check_replace(catalog: &Catalog, create: &CreateSource, kind: SourceKind) -> 
 }
 
 fn declared_schema(
-    catalog: &Catalog,
+    env: Environment<'_>,
     create: &CreateSource,
     kind: SourceKind,
     with: &WithClause<'_>,
+    topic: &str,
+    sides: Option<[&'static Features; 2]>,
 ) -> Result<LogicalSchema> {
+    let catalog = env.catalog;
     let elements = create.elements.as_deref().unwrap_or_default();
-    if elements.is_empty() {
-        let inferred = [Side::Key, Side::Value]
-            .into_iter()
-            .filter_map(|side| with.format(side).ok().flatten())
-            .any(|features| features.inference);
-        return Err(if inferred {
-            Error::unsupported("columns from a Schema Registry").at(create.name.span).hint("Write the columns down.")
-        } else {
-            Error::semantic(format!("{} has no columns", create.name.text))
-                .at(create.name.span)
-                .hint("Declare them: CREATE STREAM s (id INT KEY, name STRING) WITH (…).")
-        });
-    }
     let mut columns: Vec<Column> = Vec::with_capacity(elements.len());
     for element in elements {
         let column = declared_column(catalog, element, kind)?;
@@ -110,6 +101,14 @@ fn declared_schema(
         }
         columns.push(column);
     }
+    if let Some(sides) = sides {
+        infer_columns(env, create, with, topic, sides, &mut columns)?;
+    }
+    if columns.is_empty() {
+        return Err(Error::semantic(format!("{} has no columns", create.name.text))
+            .at(create.name.span)
+            .hint("Declare them: CREATE STREAM s (id INT KEY, name STRING) WITH (…)."));
+    }
     let schema = LogicalSchema::new(columns, false);
     if kind == SourceKind::Table && schema.key_len() == 0 {
         return Err(Error::semantic(format!("the table {} has no PRIMARY KEY", create.name.text))
@@ -117,6 +116,52 @@ fn declared_schema(
             .hint("Mark the column that is the record's key: id INT PRIMARY KEY."));
     }
     Ok(schema)
+}
+
+/// Adds the columns of the sides that declare none and whose format keeps schemas in a registry.
+fn infer_columns(
+    env: Environment<'_>,
+    create: &CreateSource,
+    with: &WithClause<'_>,
+    topic: &str,
+    sides: [&'static Features; 2],
+    columns: &mut Vec<Column>,
+) -> Result<()> {
+    let span = create.name.span;
+    for (side, features) in [Side::Key, Side::Value].into_iter().zip(sides) {
+        let (namespace, id) = match side {
+            Side::Key => (Namespace::Key, "KEY_SCHEMA_ID"),
+            Side::Value => (Namespace::Value, "VALUE_SCHEMA_ID"),
+        };
+        let declared = columns.iter().any(|column| column.namespace == namespace);
+        if !features.inference {
+            continue;
+        }
+        if declared {
+            if with.integer(id)?.is_some() {
+                return Err(Error::semantic(format!("both columns and {id} are given"))
+                    .at(with.span(id))
+                    .hint("The schema of that id tells the columns: leave one of the two out."));
+            }
+            continue;
+        }
+        // How a side of one column is wrapped says whether the schema is that column's or the row's.
+        let single = [Column { name: "ROWVAL".to_owned(), ty: SqlType::Int, namespace }];
+        let spec = with.format_spec(side, features, None, &single, env.config)?;
+        for column in env.schemas.infer(&spec, topic, side == Side::Key).map_err(|error| error.at(span))? {
+            if columns.iter().any(|earlier| earlier.name == column.name) {
+                return Err(Error::semantic(format!("two columns are named {}", column.name))
+                    .at(span)
+                    .hint("One is declared or in the key's schema, the other in the value's: write them all down."));
+            }
+            check_column_name(&Name { text: column.name.clone(), ..create.name.clone() })?;
+            if side == Side::Key {
+                check_key_type(&column.name, &column.ty, span)?;
+            }
+            columns.push(column);
+        }
+    }
+    Ok(())
 }
 
 fn declared_column(catalog: &Catalog, element: &Element, kind: SourceKind) -> Result<Column> {
@@ -172,12 +217,8 @@ pub(super) fn check_key_type(name: &str, ty: &SqlType, span: Span) -> Result<()>
     ))
 }
 
-fn source_formats(
-    env: Environment<'_>,
-    with: &WithClause<'_>,
-    schema: &LogicalSchema,
-    span: Span,
-) -> Result<(FormatSpec, FormatSpec)> {
+/// The formats of key and value that the statement names, or the defaults.
+fn side_formats(env: Environment<'_>, with: &WithClause<'_>, span: Span) -> Result<[&'static Features; 2]> {
     let key = match with.format(Side::Key)? {
         Some(features) => features,
         None => formats::features(&env.config.default_key_format, span)?,
@@ -191,25 +232,17 @@ fn source_formats(
             ));
         }
     };
-    for (side, features) in [("KEY", key), ("VALUE", value)] {
-        let id = format!("{side}_SCHEMA_ID");
-        if with.integer(&id)?.is_some() && features.inference {
-            return Err(Error::semantic(format!("both columns and {id} are given"))
-                .at(with.span(&id))
-                .hint("The schema of that id tells the columns: leave one of the two out."));
-        }
-    }
+    Ok([key, value])
+}
+
+fn source_formats(
+    env: Environment<'_>,
+    with: &WithClause<'_>,
+    schema: &LogicalSchema,
+    [key, value]: [&'static Features; 2],
+    span: Span,
+) -> Result<(FormatSpec, FormatSpec)> {
     let value_columns = value_columns(schema);
-    for (side, features, columns) in [(Side::Key, key, schema.key()), (Side::Value, value, &value_columns)] {
-        if features.inference && columns.is_empty() && with.format(side)?.is_some() {
-            return Err(Error::unsupported(format!(
-                "columns from a Schema Registry, as {} would have them",
-                features.name
-            ))
-            .at(span)
-            .hint("Write the columns down, or name another format for that side."));
-        }
-    }
     let key_format = checked_format(env, with, Side::Key, key, None, schema.key(), span)?;
     let value_format = checked_format(env, with, Side::Value, value, None, &value_columns, span)?;
     Ok((key_format, value_format))

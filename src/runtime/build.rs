@@ -11,6 +11,7 @@ use super::task::{NodeKind, RunningNode, Task};
 use crate::error::{Error, Result};
 use crate::expr::functions::{ArgType, FunctionEnv};
 use crate::expr::{CompiledExpr, Scope, compile};
+use crate::format::Formats;
 use crate::operator::{
     Aggregation, AggregationConfig, Call, Filter, FlatMap, ForeignKey, ForeignKeyJoin, GroupBy, Limit, Materialize,
     NewestResult, Operator, PartitionBy, PartitionKey, Project, SessionAggregation, StreamStreamJoin,
@@ -36,6 +37,8 @@ pub struct Blueprint {
     pub prefix: String,
     /// Partition counts of all its topics, internal ones under their full names.
     pub partitions: BTreeMap<String, i32>,
+    /// How its topics are read and written.
+    pub formats: Formats,
 }
 
 /// Where each input starts: topic to offset and rows done of its first record.
@@ -49,8 +52,13 @@ impl Blueprint {
         prefix: &str,
         partitions: &dyn Fn(&str) -> Option<i32>,
     ) -> Result<Self> {
-        let mut blueprint =
-            Self { query_id: query_id.to_owned(), topology, prefix: prefix.to_owned(), partitions: BTreeMap::new() };
+        let mut blueprint = Self {
+            query_id: query_id.to_owned(),
+            topology,
+            prefix: prefix.to_owned(),
+            partitions: BTreeMap::new(),
+            formats: Formats::default(),
+        };
         let missing = |topic: &str| Error::not_found(format!("topic {topic} does not exist"));
         let nodes: Vec<Node> = blueprint.topology.sub_topologies.iter().flat_map(|sub| sub.nodes.clone()).collect();
         for node in &nodes {
@@ -74,6 +82,11 @@ impl Blueprint {
             }
         }
         Ok(blueprint)
+    }
+
+    /// The same query with formats that know a schema registry.
+    pub fn with_formats(self, formats: Formats) -> Self {
+        Self { formats, ..self }
     }
 
     /// The full name of an internal topic.
@@ -198,7 +211,9 @@ impl Blueprint {
         for (i, node) in sub.nodes.iter().enumerate() {
             if let Some(topic) = self.input_topic(node) {
                 let reader = match &node.spec {
-                    OperatorSpec::Source(spec) => Reader::Source(Box::new(SourceReader::new(spec, &node.schema)?)),
+                    OperatorSpec::Source(spec) => {
+                        Reader::Source(Box::new(SourceReader::with_formats(spec, &node.schema, &self.formats)?))
+                    }
                     _ => Reader::Repartition(node.schema.arrow()),
                 };
                 feeds.entry(topic).or_default().push((i, reader));
@@ -231,7 +246,12 @@ impl Blueprint {
             OperatorSpec::Collect => return Ok(NodeKind::Collect),
             OperatorSpec::Sink(spec) => {
                 let partitions = self.partitions_of(&spec.topic);
-                return Ok(NodeKind::Sink(Box::new(SinkWriter::new(spec, input(0), partitions)?)));
+                return Ok(NodeKind::Sink(Box::new(SinkWriter::with_formats(
+                    spec,
+                    input(0),
+                    partitions,
+                    &self.formats,
+                )?)));
             }
             OperatorSpec::RepartitionSink(spec) => {
                 let topic = self.internal_topic(&spec.topic);

@@ -10,7 +10,8 @@ use crate::broker::OutRecord;
 use crate::broker::murmur2::partition_for;
 use crate::change::{ChangeBatch, Header, Op, Slots};
 use crate::error::{RecordError, Result};
-use crate::format::{self, Encoder, Side, internal, window_key};
+use crate::format::{Encoder, Formats, Side, internal, window_key};
+use crate::plan::formats::names_schema_in_bytes;
 use crate::plan::topology::SinkSpec;
 use crate::types::date_pattern::DatePattern;
 use crate::types::{Column, FormatSpec, KeyWindow, LogicalSchema, Namespace, Value};
@@ -33,8 +34,15 @@ struct KeyWriter {
 }
 
 impl KeyWriter {
-    fn new(format: &FormatSpec, window: Option<KeyWindow>, schema: &LogicalSchema, always: bool) -> Result<Self> {
-        let encoder = format::encoder(format, Side::Key, schema.key())?;
+    fn new(
+        formats: &Formats,
+        format: &FormatSpec,
+        topic: &str,
+        window: Option<KeyWindow>,
+        schema: &LogicalSchema,
+        always: bool,
+    ) -> Result<Self> {
+        let encoder = formats.encoder(format, topic, Side::Key, schema.key())?;
         Ok(Self { encoder, window, key_len: schema.key_len(), always, keys: Slots::default() })
     }
 
@@ -76,6 +84,11 @@ pub struct SinkWriter {
 impl SinkWriter {
     /// A writer of rows with `schema` to a topic with that many partitions.
     pub fn new(spec: &SinkSpec, schema: &LogicalSchema, partitions: i32) -> Result<Self> {
+        Self::with_formats(spec, schema, partitions, &Formats::default())
+    }
+
+    /// The same with formats that know a schema registry.
+    pub fn with_formats(spec: &SinkSpec, schema: &LogicalSchema, partitions: i32, formats: &Formats) -> Result<Self> {
         let columns = schema.batch_columns();
         let offset = schema.identity_len();
         let value: Vec<(usize, Column)> = schema
@@ -97,8 +110,8 @@ impl SinkWriter {
         Ok(Self {
             topic: spec.topic.clone(),
             partitions,
-            key: KeyWriter::new(&spec.key_format, spec.window, schema, spec.composed_key)?,
-            value: format::encoder(&spec.value_format, Side::Value, &declared)?,
+            key: KeyWriter::new(formats, &spec.key_format, &spec.topic, spec.window, schema, spec.composed_key)?,
+            value: formats.encoder(&spec.value_format, &spec.topic, Side::Value, &declared)?,
             value_columns: value.into_iter().map(|(i, _)| i).collect(),
             timestamp,
             values: Slots::default(),
@@ -200,12 +213,16 @@ pub struct RepartitionWriter {
 
 impl RepartitionWriter {
     /// A writer of rows with `schema`. Keys are placed as `key_format` would place them, so that the topic is
-    /// co-partitioned with other topics of that key format.
+    /// co-partitioned with other topics of that key format; keys with the number of a schema, which no two topics need
+    /// to share, as JSON would.
     pub fn new(topic: &str, partitions: i32, key_format: &FormatSpec, schema: &LogicalSchema) -> Result<Self> {
+        let json = FormatSpec::new("JSON", key_format.wrapped);
+        let key_format = if names_schema_in_bytes(key_format) { &json } else { key_format };
+        let formats = &Formats::default();
         Ok(Self {
             topic: topic.to_owned(),
             partitions,
-            key: KeyWriter::new(key_format, None, schema, false)?,
+            key: KeyWriter::new(formats, key_format, topic, None, schema, false)?,
             by_partition: vec![Vec::new(); partitions as usize],
         })
     }

@@ -11,7 +11,7 @@ use crate::change::batch::record_batch;
 use crate::change::{ChangeBatch, RecordSet};
 use crate::error::{Error, RecordError, Result};
 use crate::format::window_key;
-use crate::format::{self, Decoder, Side};
+use crate::format::{Decoder, Formats, Side};
 use crate::plan::topology::SourceSpec;
 use crate::time::NO_TIME;
 use crate::types::date_pattern::{DatePattern, Zone};
@@ -57,6 +57,11 @@ struct Timestamp {
 impl SourceReader {
     /// A reader of `spec` that makes the columns of `schema`.
     pub fn new(spec: &SourceSpec, schema: &LogicalSchema) -> Result<Self> {
+        Self::with_formats(spec, schema, &Formats::default())
+    }
+
+    /// The same with formats that know a schema registry.
+    pub fn with_formats(spec: &SourceSpec, schema: &LogicalSchema, formats: &Formats) -> Result<Self> {
         let key_columns: Vec<Column> = spec.declared.key().to_vec();
         let value_columns: Vec<Column> =
             spec.declared.columns.iter().filter(|c| c.namespace == Namespace::Value).cloned().collect();
@@ -98,8 +103,8 @@ impl SourceReader {
             }),
         };
         Ok(Self {
-            key: format::decoder(&spec.key_format, Side::Key, &key_columns, &vec![true; key_columns.len()])?,
-            value: format::decoder(&spec.value_format, Side::Value, &value_columns, &wanted)?,
+            key: formats.decoder(&spec.key_format, Side::Key, &key_columns, &vec![true; key_columns.len()])?,
+            value: formats.decoder(&spec.value_format, Side::Value, &value_columns, &wanted)?,
             has_value_columns: !value_columns.is_empty(),
             window: spec.window,
             origins: columns.iter().map(place).collect::<Result<_>>()?,

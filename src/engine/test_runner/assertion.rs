@@ -6,8 +6,10 @@ use std::sync::Arc;
 use crate::catalog::Source;
 use crate::change::RecordSet;
 use crate::change::pretty::pretty_value;
+use crate::engine::backend::Backend;
 use crate::engine::offline::{Offline, StoredRecord};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::format::Formats;
 use crate::plan::insert::insert_values;
 use crate::plan::topology::SourceSpec;
 use crate::runtime::source::SourceReader;
@@ -37,7 +39,7 @@ impl Assertions {
         known(&assertable, &names)?;
         let expected = insert_values(&assertable, &names, values)?;
         let record = self.take(world, source)?;
-        let seen = read(source, &record)?;
+        let seen = read(&world.formats(), source, &record)?;
         let mut differences = Vec::new();
         for name in &names {
             let wanted = expected.values.iter().find(|(n, _)| *n == name.text).map(|(_, v)| v.clone());
@@ -68,7 +70,7 @@ impl Assertions {
         known(&assertable, columns)?;
         let expected = insert_values(&assertable, columns, values)?;
         let record = self.take(world, source)?;
-        let seen = read(source, &record)?;
+        let seen = read(&world.formats(), source, &record)?;
         let mut differences = Vec::new();
         for name in columns {
             let wanted = expected.values.iter().find(|(n, _)| *n == name.text).map_or(&Value::Null, |(_, v)| v);
@@ -96,7 +98,8 @@ impl Assertions {
         match rest.first() {
             None => Ok(()),
             Some(record) => {
-                let shown = read(source, record).map(|seen| show(&seen)).unwrap_or_else(|e| e.to_string());
+                let shown =
+                    read(&world.formats(), source, record).map(|seen| show(&seen)).unwrap_or_else(|e| e.to_string());
                 let message = format!("{} more records in {}, the next is {shown}", rest.len(), source.topic);
                 Err(Error::new(ErrorKind::Conflict, message))
             }
@@ -132,7 +135,7 @@ impl Assertions {
         message.push_str(&format!("  the record: {}", show(seen)));
         let rest = world.topics.get(&source.topic).map_or(&[][..], |topic| &topic.records[number..]);
         for record in rest.iter().take(3) {
-            if let Ok(next) = read(source, record) {
+            if let Ok(next) = read(&world.formats(), source, record) {
                 message.push_str(&format!("\n  then:       {}", show(&next)));
             }
         }
@@ -193,7 +196,7 @@ fn known(source: &Source, names: &[Name]) -> Result<()> {
     Ok(())
 }
 
-fn read(source: &Source, record: &StoredRecord) -> Result<Seen> {
+fn read(formats: &Formats, source: &Source, record: &StoredRecord) -> Result<Seen> {
     let mut columns = source.schema.columns.clone();
     columns.push(Column::value(SystemColumn::RowTime.name(), SqlType::BigInt));
     let schema = LogicalSchema::new(columns, source.window.is_some());
@@ -211,7 +214,7 @@ fn read(source: &Source, record: &StoredRecord) -> Result<Seen> {
     };
     let mut set = RecordSet::new(Arc::from(source.topic.as_str()), 0);
     set.push(0, record.timestamp, record.key.as_deref(), record.value.as_deref(), record.headers.clone());
-    let rows = SourceReader::new(&spec, &schema)?.read(&set)?;
+    let rows = SourceReader::with_formats(&spec, &schema, formats)?.read(&set)?;
     if let Some(error) = rows.errors.first() {
         return Err(Error::data(format!("the record in {} cannot be read: {}", source.topic, error.reason)));
     }

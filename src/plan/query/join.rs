@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::error::{Error, Result};
-use crate::plan::formats::{internal_key_format, same_key_bytes};
+use crate::plan::formats::{internal_key_format, names_schema_in_bytes, same_key_bytes};
 use crate::plan::topology::{JoinSpec, NamedExpr, OperatorSpec, StreamStreamJoinSpec};
 use crate::plan::{Environment, walk};
 use crate::sql::ast::{Expr, Join, JoinKind};
@@ -254,6 +254,10 @@ impl JoinBuilder<'_, '_> {
                 return Some(format!("{} is not the key of {}", self.sources.shown_expr(on), side.name));
             }
             let own = internal_key_format(&side.format, &key);
+            // Equal keys differ in their schema's number, as far as anybody can tell before records come.
+            if names_schema_in_bytes(&own) && side.flow.is_none() && side.window.is_none() {
+                return Some(format!("keys in {} carry the number of a schema, which may differ by topic", own.name));
+            }
             (!same_key_bytes(&own, &format)).then(|| {
                 format!("the key of {} is written as {}, the other side's as {}", side.name, own.name, format.name)
             })

@@ -153,6 +153,11 @@ impl SinkContext<'_> {
             None => format!("{}{}", self.env.config.topic_prefix, create.name.text),
         };
         let (key_format, value_format) = self.formats(&with, &schema, create.name.span)?;
+        for (format, is_key) in [(&key_format, true), (&value_format, false)] {
+            let columns = if is_key { schema.key().to_vec() } else { value_columns(&schema) };
+            let check = self.env.schemas.check(format, &topic, is_key, &columns);
+            check.map_err(|error| error.at(create.name.span))?;
+        }
         let source = Source {
             name: create.name.text.clone(),
             kind,

@@ -10,10 +10,10 @@ use crate::catalog::{Catalog, Source};
 use crate::error::{Error, Result};
 use crate::sql::ast::StatementKind;
 use crate::sql::parse_script;
-use crate::types::{Column, FormatSpec};
+use crate::types::{Column, FormatSpec, SqlType};
 
 use super::explain::explain;
-use super::{Environment, PlanConfig, Planned, Target, plan_query, source};
+use super::{Environment, PlanConfig, Planned, Schemas, Target, plan_query, source};
 
 /// Plans statement after statement, as the engine would, over a catalog of its own.
 pub(super) struct Script {
@@ -45,6 +45,7 @@ impl Script {
                 config: &self.config,
                 partitions: &partitions,
                 check_format: &check_format,
+                schemas: &OneSchema,
             };
             let text = statement.text.as_str();
             match &statement.kind {
@@ -77,6 +78,30 @@ impl Script {
             }
         }
         Ok(())
+    }
+}
+
+/// A registry that knows the topic `registered`: a key `ID` and values `NAME` and `TOTAL`.
+struct OneSchema;
+
+impl Schemas for OneSchema {
+    fn infer(&self, _format: &FormatSpec, topic: &str, is_key: bool) -> Result<Vec<Column>> {
+        match (topic, is_key) {
+            ("registered", true) => Ok(vec![Column::key("ID", SqlType::Int)]),
+            ("registered", false) => {
+                Ok(vec![Column::value("NAME", SqlType::String), Column::value("TOTAL", SqlType::BigInt)])
+            }
+            _ => Err(Error::not_found(format!("no schema for {topic}"))),
+        }
+    }
+
+    fn check(&self, format: &FormatSpec, _topic: &str, _is_key: bool, columns: &[Column]) -> Result<()> {
+        match format.properties.get("SCHEMA_ID") {
+            Some(_) if columns.iter().any(|column| column.name == "STRANGE") => {
+                Err(Error::semantic("a column is not in the schema"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -141,3 +141,35 @@ fn columns_are_added_at_the_end() {
         assert!(error.message().contains(fragment), "{statement}\n{error}");
     }
 }
+
+#[test]
+fn columns_come_from_the_registry() {
+    let mut script = Script::new();
+    script.explain(
+        "CREATE STREAM both WITH (kafka_topic = 'registered', format = 'AVRO');
+         CREATE STREAM values_only (k STRING KEY) WITH (kafka_topic = 'registered', value_format = 'PROTOBUF');
+         CREATE STREAM neither (k STRING KEY, v INT) WITH (kafka_topic = 'other', format = 'JSON_SR');
+         CREATE STREAM copy WITH (value_schema_id = 3) AS SELECT id, name FROM both PARTITION BY id;",
+    );
+    let schema = |name: &str| script.catalog.source(name).expect(name).schema.to_string();
+    assert_eq!(schema("BOTH"), "`ID` INTEGER KEY, `NAME` STRING, `TOTAL` BIGINT");
+    assert_eq!(schema("VALUES_ONLY"), "`K` STRING KEY, `NAME` STRING, `TOTAL` BIGINT");
+    assert_eq!(schema("NEITHER"), "`K` STRING KEY, `V` INTEGER");
+    let copy = script.catalog.source("COPY").expect("made");
+    assert_eq!(copy.value_format.properties.get("SCHEMA_ID").map(String::as_str), Some("3"));
+    for (statement, fragment) in [
+        ("CREATE STREAM s WITH (kafka_topic = 'other', format = 'AVRO');", "no schema for other"),
+        (
+            "CREATE STREAM s (k INT KEY) WITH (kafka_topic = 'registered', format = 'AVRO', key_schema_id = 1);",
+            "both columns and",
+        ),
+        (
+            "CREATE STREAM s (name INT KEY) WITH (kafka_topic = 'registered', value_format = 'AVRO');",
+            "two columns are named NAME",
+        ),
+        ("CREATE STREAM s WITH (value_schema_id = 3) AS SELECT id, name AS strange FROM both;", "not in the schema"),
+    ] {
+        let error = script.run(statement).expect_err(statement);
+        assert!(error.to_string().contains(fragment), "{statement}: {error}");
+    }
+}

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::case::{CaseRecord, ValidationCase};
+use super::case::{CaseRecord, CaseTopic, ValidationCase};
 use super::compare;
 use super::json::Json;
 use super::stage::Stage;
-use super::{post, record};
+use super::{post, record, schemas};
 use crate::broker::TopicSpec;
 use crate::catalog::Source;
 use crate::engine::backend::Backend;
@@ -51,7 +51,7 @@ struct World {
     properties: Properties,
     variables: BTreeMap<String, String>,
     /// Topics that the case lists.
-    declared: Vec<String>,
+    listed: Arc<[CaseTopic]>,
     /// The source declared last over each topic.
     described: BTreeMap<String, Arc<Source>>,
 }
@@ -71,6 +71,7 @@ impl World {
                 _ => {}
             }
         }
+        schemas::register(case, &stage.registry)?;
         let properties =
             case.properties.iter().map(|(key, value)| (canonical(key).to_owned(), value.clone())).collect();
         Ok(Self {
@@ -78,7 +79,7 @@ impl World {
             stage,
             properties: Properties(properties),
             variables: BTreeMap::new(),
-            declared: case.topics.iter().map(|topic| topic.name.clone()).collect(),
+            listed: case.topics.clone().into(),
             described: BTreeMap::new(),
         })
     }
@@ -112,7 +113,7 @@ impl World {
             }
             kind => {
                 if let StatementKind::CreateSource(create) = kind {
-                    self.create_missing_topic(create);
+                    self.create_missing_topic(create, &self.listed.clone());
                 }
                 let mut run = Run { properties: &self.properties, backend: &mut self.stage, replay: None, file: None };
                 let mut copy = self.interpreter.clone();
@@ -148,7 +149,7 @@ impl World {
         }
         let is_new = self.interpreter.catalog.find(&create.name.text).is_none();
         let Some(sink) = after.catalog.find(&create.name.text).filter(|_| is_new) else { return };
-        if self.declared.contains(&sink.topic) {
+        if self.listed.iter().any(|topic| topic.name == sink.topic) {
             return;
         }
         if let Some(topic) = self.stage.topics.get_mut(&sink.topic) {
@@ -156,24 +157,39 @@ impl World {
         }
     }
 
-    /// A case need not list the topics that its statements read.
-    fn create_missing_topic(&mut self, create: &CreateSource) {
+    /// A case need not list the topics that its statements read, nor how many partitions a listed one has.
+    fn create_missing_topic(&mut self, create: &CreateSource, listed: &[CaseTopic]) {
         let property = |key: &str| create.properties.iter().find(|property| property.key.text == key);
         let Some(ExprKind::String(name)) = property("KAFKA_TOPIC").map(|property| &property.value.kind) else { return };
-        if property("PARTITIONS").is_none() && !self.stage.topics.contains_key(name) {
-            let spec =
-                TopicSpec { name: name.clone(), partitions: PARTITIONS_IMPLIED, replicas: None, config: Vec::new() };
-            // It does not exist: that was just asked.
-            let _ = self.stage.create_topic(&spec);
+        let partitions = match property("PARTITIONS").map(|property| &property.value.kind) {
+            Some(ExprKind::Integer(partitions)) => i32::try_from(*partitions).ok(),
+            Some(_) => return,
+            None => None,
+        };
+        match (self.stage.topics.get_mut(name), partitions) {
+            (Some(topic), Some(partitions)) => {
+                let silent = |topic: &CaseTopic| topic.name == *name && topic.details.get("partitions").is_none();
+                if listed.iter().any(silent) && topic.records.is_empty() {
+                    topic.partitions = partitions;
+                }
+            }
+            (None, None) => {
+                let partitions = PARTITIONS_IMPLIED;
+                let spec = TopicSpec { name: name.clone(), partitions, replicas: None, config: Vec::new() };
+                // It does not exist: that was just asked.
+                let _ = self.stage.create_topic(&spec);
+            }
+            _ => {}
         }
     }
 
     /// Writes all records, then runs every query.
     fn records(&mut self, case: &ValidationCase, batch: &mut dyn FnMut() -> usize) -> Result<()> {
+        let formats = self.stage.formats();
         let mut inputs = Vec::new();
         for (i, input) in case.inputs.iter().enumerate() {
             let source = self.described.get(&input.topic).map(Arc::as_ref);
-            let stored = record::write(source, input).map_err(|e| e.context(format!("input {}", i + 1)))?;
+            let stored = record::write(&formats, source, input).map_err(|e| e.context(format!("input {}", i + 1)))?;
             let at = self.stage.topics.get(&input.topic).map_or(0, |topic| topic.records.len());
             self.stage.append(&input.topic, stored);
             inputs.push((input.topic.clone(), at));
@@ -197,12 +213,13 @@ impl World {
 
     fn compare_topic(&self, topic: &str, expected: &[&CaseRecord], check_zero: bool) -> Result<()> {
         let source = self.described.get(topic).map(Arc::as_ref);
+        let formats = self.stage.formats();
         let records = self.stage.topics.get(topic).map_or(&[][..], |topic| &topic.records);
         let mut lines = Vec::new();
         let mut differs = expected.len() != records.len();
         let mut first = None;
         for i in 0..expected.len().max(records.len()) {
-            let seen = records.get(i).map(|record| record::read(source, record)).transpose();
+            let seen = records.get(i).map(|record| record::read(&formats, source, record)).transpose();
             let seen = seen.map_err(|e| e.context(format!("record {} of {topic}", i + 1)))?;
             let wanted = expected
                 .get(i)

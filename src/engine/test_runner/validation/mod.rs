@@ -9,6 +9,7 @@ mod drive;
 mod json;
 mod post;
 mod record;
+mod schemas;
 mod stage;
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use crate::change::{ChangeBatch, RecordSet};
 use crate::engine::backend::{Backend, QueryStart, insertable_schema, sink_of};
 use crate::engine::offline::{StoredRecord, StoredTopic};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Formats;
+use crate::format::schema::MemoryRegistry;
 use crate::runtime::local::LocalExecution;
 use crate::runtime::sink::SinkWriter;
 use crate::runtime::task::Output;
@@ -23,6 +25,8 @@ pub struct Stage {
     pub topics: BTreeMap<String, StoredTopic>,
     /// Names of internal topics of all queries that were ever started.
     pub internal_topics: Vec<String>,
+    /// Schemas of its topics.
+    pub registry: Arc<MemoryRegistry>,
     queries: IndexMap<String, Blueprint>,
     clock: Arc<ManualClock>,
 }
@@ -53,6 +57,7 @@ impl Stage {
         Self {
             topics: BTreeMap::new(),
             internal_topics: Vec::new(),
+            registry: Arc::new(MemoryRegistry::new()),
             queries: IndexMap::new(),
             clock: ManualClock::new(0),
         }
@@ -134,7 +139,8 @@ impl Backend for Stage {
     fn start(&mut self, query: &QueryStart) -> Result<()> {
         // All records are in partition 0, whatever the count that a topic was declared with.
         let exists = |topic: &str| self.topics.contains_key(topic).then_some(1);
-        let blueprint = Blueprint::new(&query.id, query.topology.clone(), &query.id, &exists)?;
+        let blueprint =
+            Blueprint::new(&query.id, query.topology.clone(), &query.id, &exists)?.with_formats(self.formats());
         LocalExecution::new(&blueprint, false, Arc::new(QueryMetrics::new(1)), self.clock.clone())?;
         self.internal_topics.extend(blueprint.internal_topics().into_iter().map(|topic| topic.name));
         self.queries.insert(query.id.clone(), blueprint);
@@ -156,7 +162,7 @@ impl Backend for Stage {
     }
 
     fn insert(&mut self, source: &Source, row: ChangeBatch) -> Result<()> {
-        let mut writer = SinkWriter::new(&sink_of(source), &insertable_schema(source), 1)?;
+        let mut writer = SinkWriter::with_formats(&sink_of(source), &insertable_schema(source), 1, &self.formats())?;
         let mut out = Written::default();
         let (_, errors) = writer.write(&row, 0, None, &mut out)?;
         if let Some((_, error)) = errors.into_iter().next() {
@@ -168,5 +174,9 @@ impl Backend for Stage {
 
     fn now_ms(&self) -> i64 {
         self.clock.now_ms()
+    }
+
+    fn formats(&self) -> Formats {
+        Formats::with_registry(self.registry.clone())
     }
 }
