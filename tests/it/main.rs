@@ -4,6 +4,7 @@ mod broker;
 mod cli;
 mod engine;
 mod kafka;
+mod recomputed;
 mod reference;
 mod sql_scripts;
 mod support;
