@@ -256,7 +256,7 @@ impl Decimal {
         for digit in whole.bytes().chain(fraction.bytes()) {
             unscaled = unscaled.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
         }
-        let scale = fraction.len() as i32 - exponent;
+        let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
         if scale < 0 {
             unscaled = unscaled.checked_mul(10i128.checked_pow(scale.unsigned_abs())?)?;
         }
@@ -486,5 +486,6 @@ mod tests {
         assert_eq!(Decimal::parse("0.125").and_then(|d| d.rounded(2)), Some(Decimal::new(13, 2)));
         assert_eq!(Decimal::parse("-0.125").and_then(|d| d.rounded(2)), Some(Decimal::new(-13, 2)));
         assert_eq!(Decimal::parse("x"), None);
+        assert_eq!(Decimal::parse("1e-2147483648"), None);
     }
 }

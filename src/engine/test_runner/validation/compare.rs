@@ -8,6 +8,7 @@ use super::case::CaseRecord;
 use super::json::Json;
 use super::record::Seen;
 use crate::engine::offline::StoredRecord;
+use crate::types::Decimal;
 
 /// Largest difference of doubles that counts as none.
 const DOUBLE_TOLERANCE: f64 = 1e-6;
@@ -20,8 +21,8 @@ pub fn same(expected: &Json, actual: &Json) -> bool {
         (Json::String(a), Json::String(b)) => a == b,
         (Json::Number(a) | Json::String(a), Json::Double(b)) => near(a, *b),
         (Json::Number(a), Json::Number(b)) => same_number(a, b),
-        // Exact decimals may be written as text.
-        (Json::String(a), Json::Number(b)) => a == b,
+        // Exact decimals may be written as text, zeros in front included.
+        (Json::String(a), Json::Number(b)) => a == b || same_decimal(a, b),
         (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (Json::Object(wanted), Json::Object(fields)) => {
             wanted.len() == fields.len()
@@ -32,6 +33,13 @@ pub fn same(expected: &Json, actual: &Json) -> bool {
                     }
                 })
         }
+        _ => false,
+    }
+}
+
+fn same_decimal(expected: &str, actual: &str) -> bool {
+    match (Decimal::parse(expected), Decimal::parse(actual)) {
+        (Some(expected), Some(actual)) => expected.cmp(&actual).is_eq(),
         _ => false,
     }
 }
