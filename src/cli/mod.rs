@@ -59,6 +59,16 @@ impl Environment {
     }
 }
 
+/// Settings of the prompt: on Kafka it is a deployment of its own unless told otherwise, as two processes of one
+/// deployment would take each other's work away.
+fn prompt_settings(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    if settings.bootstrap_servers.is_some() && settings.service_id == Settings::default().service_id {
+        settings.service_id = "console".to_owned();
+    }
+    settings
+}
+
 /// Does what the arguments say.
 pub fn dispatch(
     args: &Args,
@@ -69,8 +79,8 @@ pub fn dispatch(
     let home = environment.home();
     let home = home.as_deref();
     match &args.command {
-        None => repl::run(settings, &SqlArgs::default(), terminal, home),
-        Some(Command::Sql(args)) => repl::run(settings, args, terminal, home),
+        None => repl::run(&prompt_settings(settings), &SqlArgs::default(), terminal, home),
+        Some(Command::Sql(args)) => repl::run(&prompt_settings(settings), args, terminal, home),
         Some(Command::Demo(args)) => demo::run(settings, args, terminal),
         Some(Command::Run(args)) => run::run(settings, args, terminal, home),
         Some(Command::Datagen(args)) => datagen::run(settings, args, terminal, home),

@@ -186,6 +186,7 @@ impl fmt::Display for SqlType {
             Self::Decimal(precision, scale) => write!(f, "DECIMAL({precision}, {scale})"),
             Self::Array(item) => write!(f, "ARRAY<{item}>"),
             Self::Map(key, value) => write!(f, "MAP<{key}, {value}>"),
+            Self::Struct(fields) if fields.is_empty() => f.write_str("STRUCT< >"),
             Self::Struct(fields) => {
                 f.write_str("STRUCT<")?;
                 for (i, field) in fields.iter().enumerate() {

@@ -113,7 +113,10 @@ fn check(seed: u64) {
     run(session, SOURCES);
     // Some rows are there before the queries, most come while they run; every update counts, merged or not.
     (0..30).for_each(|n| insert(session, &mut dice, n));
-    run(session, &format!("SET 'cache.max.bytes.buffering' = '{}';", if seed % 2 == 0 { 0 } else { 1_000_000 }));
+    run(
+        session,
+        &format!("SET 'cache.max.bytes.buffering' = '{}';", if seed.is_multiple_of(2) { 0 } else { 1_000_000 }),
+    );
     for (name, kept, columns, _, _) in QUERIES {
         run(session, &format!("CREATE TABLE {name} WITH (KEY_FORMAT = 'JSON') AS {kept} EMIT CHANGES;"));
         run(

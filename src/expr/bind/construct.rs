@@ -135,9 +135,6 @@ impl Binder<'_> {
             types.push(StructField::new(&name.text, ty));
             nodes.push(node);
         }
-        if nodes.is_empty() {
-            return Err(Error::semantic("a struct needs a field"));
-        }
         Ok(Node::new(Kind::Struct(nodes), SqlType::Struct(types)))
     }
 

@@ -81,6 +81,9 @@ pub(super) fn collect_map(pairs: impl Iterator<Item = (Value, Value)>) -> Result
 pub(super) fn structure(fields: &[Node], ty: &SqlType, rows: &Rows, failures: &mut Failures) -> Result<ArrayRef> {
     let SqlType::Struct(names) = ty else { return Err(Error::internal("a struct is no struct")) };
     let columns = fields.iter().map(|field| element(field, rows, failures)).collect::<Result<Vec<_>>>()?;
+    if columns.is_empty() {
+        return Ok(Arc::new(StructArray::new_empty_fields(rows.len, None)));
+    }
     Ok(Arc::new(StructArray::try_new(struct_fields(names), columns, None)?))
 }
 
