@@ -36,11 +36,12 @@ fn explain_node(out: &mut String, sub: &SubTopology, node: &Node) {
     for store in node.spec.stores() {
         let spec = &sub.stores[store];
         let durability = match &spec.changelog {
-            Changelog::Topic { retention_ms: None } => format!("changelog {}-changelog", spec.name),
+            Changelog::Topic { retention_ms: None } | Changelog::SinkTopic => {
+                format!("changelog {}-changelog", spec.name)
+            }
             Changelog::Topic { retention_ms: Some(ms) } => {
                 format!("changelog {}-changelog, kept {}", spec.name, duration(*ms))
             }
-            Changelog::SinkTopic => "restored from the sink topic".to_owned(),
             Changelog::None => "in memory".to_owned(),
         };
         let _ = writeln!(out, "      store {}: {durability}", spec.name);

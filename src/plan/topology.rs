@@ -65,7 +65,7 @@ pub struct StoreSpec {
 pub enum Changelog {
     /// A topic of its own, compacted; `retention_ms` adds deletion by age.
     Topic { retention_ms: Option<i64> },
-    /// The query's sink topic holds the same rows already: restored from there.
+    /// A topic of its own, though the query's sink topic holds the same rows.
     SinkTopic,
     /// Nowhere: a transient query.
     None,

@@ -46,7 +46,7 @@ sub-topology 1
   Project <- Having: USER_ID, N = KSQL_AGG_0, KSQL_COL_0 = KSQL_AGG_1
       -> TABLE (USER_ID INTEGER KEY, WINDOW, N BIGINT, KSQL_COL_0 DOUBLE)
   Materialize <- Project: for pull queries
-      store Materialize: restored from the sink topic
+      store Materialize: changelog Materialize-changelog
   Sink <- Materialize: topic T (key KAFKA, value JSON), tumbling windows of 5m
 result: TABLE (USER_ID INTEGER KEY, WINDOW, N BIGINT, KSQL_COL_0 DOUBLE)
 ",
@@ -68,7 +68,7 @@ sub-topology 0
   Project <- Aggregate: ID, N = KSQL_AGG_0
       -> TABLE (ID INTEGER KEY, WINDOW, N BIGINT)
   Materialize <- Project: for pull queries
-      store Materialize: restored from the sink topic
+      store Materialize: changelog Materialize-changelog
   Sink <- Materialize: topic T (key KAFKA, value JSON), session windows
 result: TABLE (ID INTEGER KEY, WINDOW, N BIGINT)
 ",
@@ -97,7 +97,7 @@ sub-topology 1
   Project <- Aggregate: COUNTRY, N = KSQL_AGG_0, S = KSQL_AGG_1
       -> TABLE (COUNTRY STRING KEY, N BIGINT, S INTEGER)
   Materialize <- Project: for pull queries
-      store Materialize: restored from the sink topic
+      store Materialize: changelog Materialize-changelog
   Sink <- Materialize: topic C (key KAFKA, value JSON)
 result: TABLE (COUNTRY STRING KEY, N BIGINT, S INTEGER)
 ",
@@ -221,7 +221,7 @@ sub-topology 0
       store Join-right: changelog Join-right-changelog
       -> TABLE (ROWKEY INTEGER KEY, U_ID INTEGER, U_NAME STRING, U_COUNTRY STRING, T_ID INTEGER, T_TIER STRING)
   Materialize <- Join: for pull queries
-      store Materialize: restored from the sink topic
+      store Materialize: changelog Materialize-changelog
   Sink <- Materialize: topic E (key KAFKA, value JSON)
 result: TABLE (ROWKEY INTEGER KEY, U_ID INTEGER, U_NAME STRING, U_COUNTRY STRING, T_ID INTEGER, T_TIER STRING)
 ",
@@ -304,7 +304,7 @@ sub-topology 1
   Project3 <- Join: U_ID = ROWKEY, NAME = U_NAME, SCORE = S_SCORE
       -> TABLE (U_ID INTEGER KEY, NAME STRING, SCORE DOUBLE)
   Materialize <- Project3: for pull queries
-      store Materialize: restored from the sink topic
+      store Materialize: changelog Materialize-changelog
   Sink <- Materialize: topic E (key KAFKA, value JSON)
 result: TABLE (U_ID INTEGER KEY, NAME STRING, SCORE DOUBLE)
 ",
@@ -483,7 +483,7 @@ sub-topology 2
   Project4 <- Project3: S_ID = ROWKEY, NAME = U_NAME
       -> TABLE (S_ID INTEGER KEY, NAME STRING)
   Materialize <- Project4: for pull queries
-      store Materialize: restored from the sink topic
+      store Materialize: changelog Materialize-changelog
   Sink <- Materialize: topic E (key JSON, value JSON)
 result: TABLE (S_ID INTEGER KEY, NAME STRING)
 ",
