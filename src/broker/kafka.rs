@@ -48,6 +48,8 @@ struct Shared {
     extra: BTreeMap<String, String>,
     /// Asks for metadata; as a consumer, since asking as a producer may create topics.
     probe: NativeConsumer,
+    /// The same, seeing records of open transactions.
+    raw_probe: NativeConsumer,
     admin: AdminClient<DefaultClientContext>,
 }
 
@@ -66,10 +68,12 @@ impl KafkaBroker {
         config.extend(extra.clone());
         let creating = |error| crate_failed("creating a Kafka client", &error);
         let probe = NativeConsumer::new(&config).map_err(creating)?;
+        config.set("isolation.level", "read_uncommitted");
+        let raw_probe = NativeConsumer::new(&config).map_err(creating)?;
         let mut config = base_config(bootstrap);
         config.extend(extra.clone());
         let admin: AdminClient<DefaultClientContext> = config.create().map_err(creating)?;
-        let shared = Shared { bootstrap: bootstrap.to_owned(), extra: extra.clone(), probe, admin };
+        let shared = Shared { bootstrap: bootstrap.to_owned(), extra: extra.clone(), probe, raw_probe, admin };
         shared.greet()?;
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -293,5 +297,9 @@ impl Broker for KafkaBroker {
 
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
         watermarks(&self.shared.probe, partition)
+    }
+
+    fn written(&self, partition: &TopicPartition) -> Result<i64> {
+        watermarks(&self.shared.raw_probe, partition).map(|(_, end)| end)
     }
 }

@@ -86,6 +86,10 @@ pub trait Broker: Send + Sync + fmt::Debug {
     /// First offset and one past the last one that a `read_committed` reader may see. On Kafka the end may count
     /// markers of transactions: to know whether all is read, ask [`Consumer::end_offset`].
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)>;
+    /// One past the last record written, be its transaction open, aborted or committed. What was committed before this
+    /// call can be read once the end of [`Broker::offsets`] has come here, not sooner: an open transaction hides what
+    /// others committed after it began, and a committed one takes a while to be seen in every partition.
+    fn written(&self, partition: &TopicPartition) -> Result<i64>;
 }
 
 /// How a consumer reads.

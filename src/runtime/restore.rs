@@ -7,11 +7,14 @@ use super::metrics::QueryMetrics;
 use crate::broker::{Broker, ConsumerOptions, Start, TopicPartition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::StateStore;
+use crate::time::Clock;
 
 /// Records read from a changelog at once.
 const BATCH: usize = 10_000;
 /// How long a changelog may stand still before restoring gives up.
 const PATIENCE_MS: i64 = 60_000;
+/// How long open transactions on a changelog are waited for: a cluster times them out after a minute.
+const SETTLE_MS: i64 = 90_000;
 
 /// Reads the whole of `changelog` into `store`. Committed records only: what a dead process left open is not state.
 pub fn restore(
@@ -19,9 +22,9 @@ pub fn restore(
     changelog: &TopicPartition,
     store: &mut StateStore,
     metrics: &QueryMetrics,
-    clock: &dyn crate::time::Clock,
+    clock: &dyn Clock,
 ) -> Result<u64> {
-    let (start, end) = broker.offsets(changelog)?;
+    let (start, end) = settled_range(broker, changelog, clock)?;
     if start >= end {
         return Ok(0);
     }
@@ -55,6 +58,24 @@ pub fn restore(
     }
     tracing::debug!(%changelog, restored, "store restored");
     Ok(restored)
+}
+
+/// First offset and end of a changelog once everything that was committed so far can be read: an open transaction of a
+/// dead process hides what its successor committed, and a partition may hear of a commit later than the group does.
+fn settled_range(broker: &dyn Broker, changelog: &TopicPartition, clock: &dyn Clock) -> Result<(i64, i64)> {
+    let written = broker.written(changelog)?;
+    let since_us = clock.monotonic_us();
+    loop {
+        let (start, end) = broker.offsets(changelog)?;
+        if end >= written {
+            return Ok((start, end));
+        }
+        if clock.monotonic_us() - since_us > SETTLE_MS * 1000 {
+            let what = format!("changelog {changelog} has an open transaction at {end}, records up to {written}");
+            return Err(Error::new(ErrorKind::Unavailable, what));
+        }
+        clock.sleep(Duration::from_millis(100));
+    }
 }
 
 /// Name of a partition of a changelog topic.

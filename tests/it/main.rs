@@ -6,6 +6,8 @@ mod engine;
 mod kafka;
 mod recomputed;
 mod reference;
+mod simulated;
+mod simulation;
 mod sql_scripts;
 mod support;
 mod tidy;

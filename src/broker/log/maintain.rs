@@ -105,6 +105,11 @@ impl Log {
     fn compact_partition(&self, target: &Target<'_>) -> Result<()> {
         let (count, end, settled) = {
             let mut state = lock(&self.state);
+            let Ok((_, partition)) = state.partition(target.topic, target.partition) else { return Ok(()) };
+            if state.stable_end(target.topic, target.partition, partition.end) < partition.end {
+                // What is not readable yet must not take the place of what is.
+                return Ok(());
+            }
             let Some(partition) = state.partition_mut(target.topic, target.partition) else { return Ok(()) };
             (partition.chunks.len(), partition.end, partition.clean_end)
         };

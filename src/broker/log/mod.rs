@@ -14,16 +14,20 @@ mod partition;
 mod producer;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+pub(super) use consumer::LogConsumer;
 pub(super) use partition::Chunk;
+pub(super) use producer::LogProducer;
 
 use self::group::Group;
 use self::partition::{Partition, Policy};
-use super::{CommittedOffset, Consumer, ConsumerOptions, Producer, ProducerOptions};
+use self::transaction::Transaction;
+use super::{CommittedOffset, ConsumerOptions, ProducerOptions};
 use super::{TopicInfo, TopicPartition, TopicSpec};
 use crate::change::RecordSet;
 use crate::error::{Error, ErrorKind, Result};
@@ -83,6 +87,10 @@ struct State {
     next_member: u64,
     offsets: BTreeMap<String, BTreeMap<TopicPartition, (i64, String)>>,
     epochs: BTreeMap<String, u64>,
+    /// By transactional id.
+    transactions: BTreeMap<String, Transaction>,
+    /// Members whose process died without leaving their group.
+    dead: Vec<(String, group::MemberId)>,
     hot: Hot,
 }
 
@@ -230,6 +238,17 @@ impl Log {
         self.changed.notify_all();
     }
 
+    /// Takes the members whose processes died out of their groups, as happens when their sessions time out.
+    pub(super) fn expel_dead(&self) {
+        let mut state = lock(&self.state);
+        for (group, member) in std::mem::take(&mut state.dead) {
+            if let Some(group) = state.groups.get_mut(&group) {
+                group.leave(&member);
+            }
+        }
+        self.changed.notify_all();
+    }
+
     pub(super) fn name(&self) -> &'static str {
         self.name
     }
@@ -319,15 +338,20 @@ impl Log {
     pub(super) fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
         let state = lock(&self.state);
         let (_, found) = state.partition(&partition.topic, partition.partition)?;
-        Ok((found.start(), found.end))
+        Ok((found.start(), state.stable_end(&partition.topic, partition.partition, found.end)))
     }
 
-    pub(super) fn consumer(self: &Arc<Self>, options: &ConsumerOptions) -> Box<dyn Consumer> {
-        Box::new(consumer::LogConsumer::new(self.clone(), options.clone()))
+    pub(super) fn written(&self, partition: &TopicPartition) -> Result<i64> {
+        let state = lock(&self.state);
+        Ok(state.partition(&partition.topic, partition.partition)?.1.end)
     }
 
-    pub(super) fn producer(self: &Arc<Self>, options: &ProducerOptions) -> Result<Box<dyn Producer>> {
-        Ok(Box::new(producer::LogProducer::new(self.clone(), options)?))
+    pub(super) fn consumer(self: &Arc<Self>, options: &ConsumerOptions) -> LogConsumer {
+        LogConsumer::new(self.clone(), options.clone())
+    }
+
+    pub(super) fn producer(self: &Arc<Self>, options: &ProducerOptions) -> Result<LogProducer> {
+        LogProducer::new(self.clone(), options)
     }
 }
 
@@ -368,6 +392,7 @@ macro_rules! broker_over_log {
         }
 
         fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<CommittedOffset>> {
+            self.log.check_decided(group, partitions)?;
             Ok(self.log.committed(group, partitions))
         }
 
@@ -377,6 +402,10 @@ macro_rules! broker_over_log {
 
         fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
             self.log.offsets(partition)
+        }
+
+        fn written(&self, partition: &TopicPartition) -> Result<i64> {
+            self.log.written(partition)
         }
     };
 }
