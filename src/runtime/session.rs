@@ -177,7 +177,8 @@ impl Session {
         }
     }
 
-    /// Rounds of every task until nothing is left or the commit is due; whether anything is left.
+    /// Rounds of every task until nothing is left or the commit is due; whether anything is left. One round at least: a
+    /// commit interval that is over before the work begins must not stop it.
     fn process(&mut self) -> Result<bool> {
         for task in &mut self.holdings.tasks {
             for input in &mut task.inputs {
@@ -185,9 +186,8 @@ impl Session {
                 input.drained = self.consumer.end_offset(&partition).is_some_and(|end| input.next_offset() >= end);
             }
         }
-        let mut left = true;
-        while left && !self.commit_due() {
-            left = false;
+        loop {
+            let mut left = false;
             let now_ms = self.config.clock.now_ms();
             for task in &mut self.holdings.tasks {
                 let mut io = TaskIo {
@@ -200,8 +200,10 @@ impl Session {
                 left |= task.step(&mut io)?;
                 task.idle(self.config.clock.monotonic_us(), self.config.idle_timeout_ms, &mut io)?;
             }
+            if !left || self.commit_due() {
+                return Ok(left);
+            }
         }
-        Ok(left)
     }
 
     fn commit_due(&self) -> bool {
