@@ -42,7 +42,9 @@ impl Backend for Notes {
     }
 
     fn create_topic(&mut self, spec: &TopicSpec) -> Result<()> {
-        self.topics.insert(spec.name.clone(), spec.clone());
+        // What compaction would leave of an output could not be compared.
+        let spec = TopicSpec { config: Vec::new(), ..spec.clone() };
+        self.topics.insert(spec.name.clone(), spec);
         Ok(())
     }
 
@@ -99,12 +101,8 @@ impl Deployment {
             for topic in blueprint.internal_topics() {
                 let policy = if topic.changelog.is_some() { "compact" } else { "delete" };
                 let config = vec![("cleanup.policy".to_owned(), policy.to_owned())];
-                notes.create_topic(&TopicSpec {
-                    name: topic.name,
-                    partitions: topic.partitions,
-                    replicas: None,
-                    config,
-                })?;
+                let (name, partitions) = (topic.name, topic.partitions);
+                notes.topics.insert(name.clone(), TopicSpec { name, partitions, replicas: None, config });
             }
             queries.push(Query { blueprint: Arc::new(blueprint), group });
         }

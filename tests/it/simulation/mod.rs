@@ -100,7 +100,7 @@ pub fn run(seed: u64, options: Options<'_>) -> Result<Report, String> {
     if !case.settings.exactly_once {
         if !case.shape.stateful {
             for (output, (wanted, got)) in case.shape.outputs.iter().zip(wanted.outputs.iter().zip(&got.outputs)) {
-                oracle::contains(output.topic, wanted, got)?;
+                oracle::contains(output.topic, (output.level)(case.mode), wanted, got)?;
             }
         }
         return Ok(report);

@@ -132,9 +132,12 @@ pub fn compare(topic: &str, level: Level, wanted: &[Seen], got: &[Seen]) -> Resu
     }
 }
 
-/// With `at_least_once` nothing may be missing.
-pub fn contains(topic: &str, wanted: &[Seen], got: &[Seen]) -> Result<(), String> {
-    let (wanted, got) = (by_key(wanted), by_key(got));
+/// With `at_least_once` nothing may be missing; what has an order keeps it.
+pub fn contains(topic: &str, level: Level, wanted: &[Seen], got: &[Seen]) -> Result<(), String> {
+    let (mut wanted, mut got) = (by_key(wanted), by_key(got));
+    if level == Level::Multiset {
+        wanted.values_mut().chain(got.values_mut()).for_each(|records| records.sort());
+    }
     for (key, wanted) in &wanted {
         let got = got.get(key).cloned().unwrap_or_default();
         let mut left = got.iter();

@@ -3,6 +3,7 @@
 //! What is guaranteed depends on where rows of different partitions or topics meet:
 //!
 //! - one input and no repartitioning: the output of a task is a function of its partition: equal record for record;
+//! - windowed tables: a key's windows go to different partitions, where those of several tasks meet: equal per key;
 //! - repartitioned rows of one key that all come from one partition (**aligned** data): equal per key;
 //! - two inputs of one task: their rows interleave by event time, which is a function of the data only when both are
 //!   there from the start (**upfront**); then equal record for record, else equal as sets or as folded tables;
@@ -112,8 +113,16 @@ fn updates(mode: Mode) -> Level {
     if mode.coalesce { Level::Subsequence } else { Level::Partition }
 }
 
-fn updates_or_fold(mode: Mode) -> Level {
-    if mode.coalesce { Level::Fold } else { Level::Partition }
+fn updates_of_windows(mode: Mode) -> Level {
+    if mode.coalesce { Level::Subsequence } else { Level::Key }
+}
+
+fn updates_of_sessions(mode: Mode) -> Level {
+    if mode.coalesce { Level::Fold } else { Level::Key }
+}
+
+fn key(_: Mode) -> Level {
+    Level::Key
 }
 
 fn updates_of_groups(mode: Mode) -> Level {
@@ -195,7 +204,7 @@ pub const SHAPES: &[Shape] = &[
         inputs: &[stream("a")],
         queries: "CREATE TABLE o AS SELECT k, COUNT(*) AS c, SUM(v) AS s FROM a
                   WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 5 SECONDS) GROUP BY k;",
-        outputs: &[Output { topic: "O", level: updates, counts: Some("C") }],
+        outputs: &[Output { topic: "O", level: updates_of_windows, counts: Some("C") }],
         ..NEVER
     },
     Shape {
@@ -203,7 +212,7 @@ pub const SHAPES: &[Shape] = &[
         inputs: &[stream("a")],
         queries: "CREATE TABLE o AS SELECT k, COUNT(*) AS c, SUM(v) AS s FROM a
                   WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 5 SECONDS) GROUP BY k EMIT FINAL;",
-        outputs: &[out("O", exact)],
+        outputs: &[out("O", key)],
         idle: true,
         ..NEVER
     },
@@ -229,7 +238,7 @@ pub const SHAPES: &[Shape] = &[
         inputs: &[stream("a")],
         queries: "CREATE TABLE o AS SELECT k, COUNT(*) AS c, SUM(v) AS s FROM a
                   WINDOW SESSION (3 SECONDS, GRACE PERIOD 5 SECONDS) GROUP BY k;",
-        outputs: &[out("O", updates_or_fold)],
+        outputs: &[out("O", updates_of_sessions)],
         ..NEVER
     },
     Shape {
@@ -237,7 +246,7 @@ pub const SHAPES: &[Shape] = &[
         inputs: &[stream("a")],
         queries: "CREATE TABLE o AS SELECT k, COUNT(*) AS c, SUM(v) AS s FROM a
                   WINDOW SESSION (3 SECONDS, GRACE PERIOD 5 SECONDS) GROUP BY k EMIT FINAL;",
-        outputs: &[out("O", exact)],
+        outputs: &[out("O", key)],
         idle: true,
         ..NEVER
     },

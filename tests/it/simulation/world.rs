@@ -233,6 +233,7 @@ impl<'a> World<'a> {
     ) {
         let now_ms = self.clock.now_ms();
         let found = &mut self.processes[process].members[member];
+        let (found_query, found_index) = (found.query, found.index);
         if found.session.is_none() {
             if found.rest_until_ms > now_ms {
                 return;
@@ -248,7 +249,26 @@ impl<'a> World<'a> {
             return self.bury(process);
         }
         let Some(session) = &mut found.session else { return };
-        if let Err(error) = act(session, records) {
+        let outcome = act(session, records);
+        if self.terms.verbose {
+            let positions: Vec<String> = session
+                .tasks()
+                .iter()
+                .flat_map(|task| task.offsets(0))
+                .map(|offset| {
+                    format!("{}@{}{}", offset.partition, offset.offset, offset.metadata.trim_start_matches("1;0"))
+                })
+                .collect();
+            let commits = found.config.metrics.commits.load(Ordering::Relaxed);
+            let who = format!("{}.{}.{}", self.processes[process].number, found_query, found_index);
+            eprintln!(
+                "{:>9} {who} step {records}, commits {commits}, {}",
+                now_ms - 1_700_000_000_000,
+                positions.join(" ")
+            );
+        }
+        let found = &mut self.processes[process].members[member];
+        if let Err(error) = outcome {
             let session = found.session.take();
             found.rest_until_ms = now_ms + self.dice.roll(100) as i64;
             self.failures += 1;
