@@ -51,6 +51,8 @@ pub struct Settings {
     pub steps: usize,
     pub processes_max: usize,
     pub workers_max: usize,
+    /// How many of a hundred commits partitions learn of late.
+    pub unseen: usize,
     /// How much of the schedule is trouble, in per mille of the steps.
     pub trouble: usize,
 }
@@ -91,10 +93,11 @@ impl Case {
             commit_interval_ms: *dice.pick(&[1, 20, 100, 400]),
             commit_records_max: *dice.pick(&[3, 50, 500_000]),
             poll_records_max: *dice.pick(&[2, 7, 40, 1000]),
-            steps: dice.between(80, 360),
+            steps: dice.between(100, 700),
             processes_max: dice.between(1, 4),
             workers_max: dice.between(1, 2),
-            trouble: *dice.pick(&[0, 60, 150, 300]),
+            unseen: *dice.pick(&[0, 0, 30, 100]),
+            trouble: *dice.pick(&[0, 100, 200, 350, 500]),
         };
         let count = *dice.pick(&[1, 2, 2, 3, 4, 6]);
         let partitions = shape.inputs.iter().map(|input| {

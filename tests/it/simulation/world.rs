@@ -184,10 +184,14 @@ impl<'a> World<'a> {
     /// Asked by the broker's clients of a process at each of their steps.
     fn faults(&self, process: usize, crashed: &Arc<AtomicBool>) -> Faults {
         let (arms, crashed, broker) = (self.arms.clone(), crashed.clone(), self.broker.clone());
-        let verbose = self.terms.verbose;
+        let (verbose, slow) = (self.terms.verbose, self.case.settings.unseen);
+        let dice = Mutex::new(Dice::new(process as u64));
         Arc::new(move |step, client| {
             let mut arms = arms.lock().expect("one thread");
-            let at = arms.iter().position(|armed| armed.process == process && armed.step == step)?;
+            let Some(at) = arms.iter().position(|armed| armed.process == process && armed.step == step) else {
+                let unseen = step == Step::BeforeCommit && dice.lock().expect("one thread").percent(slow);
+                return unseen.then_some(Fault::Unseen);
+            };
             if arms[at].skip > 0 {
                 arms[at].skip -= 1;
                 return None;
@@ -525,7 +529,13 @@ impl<'a> World<'a> {
                 }
             }
         }
-        for query in &self.deployment.queries {
+        for (at, query) in self.deployment.queries.iter().enumerate() {
+            let tasks = self.sessions(at).map(|session| session.tasks().len()).sum::<usize>() as i32;
+            let sub_topologies = 0..query.blueprint.topology.sub_topologies.len();
+            let wanted = sub_topologies.map(|sub| query.blueprint.task_count(sub)).sum::<i32>();
+            if tasks != wanted {
+                return Some(format!("{tasks} of {wanted} tasks of {} are somewhere", query.group));
+            }
             for topic in query.blueprint.input_topics() {
                 for partition in 0..self.broker.topic(&topic).ok()??.partitions {
                     let at = TopicPartition::new(topic.as_str(), partition);
