@@ -1,17 +1,47 @@
 //! The simulation over a few hundred seeds, and its own test: brokers that are wrong on purpose are found out.
 
-use crate::simulation::{Options, run};
+use crate::simulation::{Mutation, Options, run};
 
-/// How a seed that failed is repeated.
-fn repeat(seed: u64) -> String {
-    format!("cargo run --release --example simulate -- --seed {seed} -v")
+/// Seeds among which every mutation must be found.
+const SEEDS_FOR_MUTATIONS: u64 = 120;
+
+fn check(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        let repeat = format!("cargo run --release --example simulate -- --seed {seed} -v");
+        let ran = std::panic::catch_unwind(|| run(seed, Options::default()));
+        match ran {
+            Ok(Ok(_)) => {}
+            Ok(Err(difference)) => panic!("seed {seed}: {difference}\nrepeat it with: {repeat}"),
+            Err(_) => panic!("seed {seed} panicked\nrepeat it with: {repeat}"),
+        }
+    }
+}
+
+// Two halves, for two threads.
+
+#[test]
+fn seeds_0_to_99_bring_what_runs_without_trouble_bring() {
+    check(0..100);
 }
 
 #[test]
-fn two_hundred_seeds_bring_what_the_runs_without_trouble_bring() {
-    for seed in 0..200 {
-        if let Err(difference) = run(seed, Options::default()) {
-            panic!("seed {seed}: {difference}\nrepeat it with: {}", repeat(seed));
-        }
+fn seeds_100_to_199_bring_what_runs_without_trouble_bring() {
+    check(100..200);
+}
+
+#[test]
+fn runs_have_trouble_in_them() {
+    let reports = (0..40).filter_map(|seed| run(seed, Options::default()).ok());
+    let (failures, records) = reports.fold((0, 0), |sum, report| (sum.0 + report.failures, sum.1 + report.records));
+    assert!(failures > 100, "only {failures} sessions failed");
+    assert!(records > 2_000, "only {records} records compared");
+}
+
+#[test]
+fn brokers_that_are_wrong_on_purpose_are_found_out() {
+    for mutation in Mutation::ALL {
+        let options = Options { mutation, ..Options::default() };
+        let found = (0..SEEDS_FOR_MUTATIONS).find(|seed| run(*seed, options).is_err());
+        assert!(found.is_some(), "{mutation:?} is not found within {SEEDS_FOR_MUTATIONS} seeds");
     }
 }

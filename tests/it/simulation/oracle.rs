@@ -76,7 +76,7 @@ fn by_key(records: &[Seen]) -> BTreeMap<(i32, Option<Vec<u8>>), Vec<Seen>> {
 }
 
 /// The first place where two sequences differ.
-fn difference<T: PartialEq + fmt::Debug>(what: &str, wanted: &[T], got: &[T]) -> Result<(), String> {
+pub fn difference<T: PartialEq + fmt::Debug>(what: &str, wanted: &[T], got: &[T]) -> Result<(), String> {
     if wanted == got {
         return Ok(());
     }
