@@ -6,6 +6,8 @@ use eddyline::broker::murmur2::partition_for;
 
 /// Event time of the first records.
 const START_MS: i64 = 1_600_000_000_000;
+/// Waves of data are so far apart that time that passes between them makes nothing late.
+const WAVE_MS: i64 = 60 * 24 * 3_600_000;
 /// Tables that are written first have happened long before.
 const EARLIER_MS: i64 = 7 * 24 * 3_600_000;
 
@@ -66,6 +68,8 @@ pub struct Case {
     pub partitions: Vec<i32>,
     /// Records in the order in which they are written.
     pub rows: Vec<Row>,
+    /// Where each wave of the data ends: between waves all work is done and time passes.
+    pub waves: Vec<usize>,
     /// Dice for the schedule.
     pub dice: Dice,
 }
@@ -105,8 +109,13 @@ impl Case {
             if input.copartitioned { count } else { own }
         });
         let partitions: Vec<i32> = partitions.collect();
-        let rows = rows(shape, mode, &partitions, &mut dice);
-        Self { shape, mode, settings, partitions, rows, dice: dice.fork() }
+        let mut written = rows(shape, mode, &partitions, START_MS, &mut dice);
+        let mut waves = vec![written.len()];
+        if shape.idle && dice.percent(40) {
+            written.extend(rows(shape, mode, &partitions, START_MS + WAVE_MS, &mut dice));
+            waves.push(written.len());
+        }
+        Self { shape, mode, settings, partitions, rows: written, waves, dice: dice.fork() }
     }
 
     /// Statements that declare the inputs, and the queries.
@@ -124,15 +133,15 @@ impl Case {
     }
 }
 
-/// All data, in the order in which it is written.
-fn rows(shape: &'static Shape, mode: Mode, partitions: &[i32], dice: &mut Dice) -> Vec<Row> {
+/// The data of a wave, in the order in which it is written.
+fn rows(shape: &'static Shape, mode: Mode, partitions: &[i32], start_ms: i64, dice: &mut Dice) -> Vec<Row> {
     let per_input = dice.between(15, 90);
     let keys = dice.between(1, 9);
     let groups = dice.between(1, 5);
     let jitter_ms = *dice.pick(&[0, 2_000, 9_000]);
     let mut queues: Vec<Vec<Row>> = Vec::new();
     for (input, partitions) in shape.inputs.iter().zip(partitions) {
-        let mut time = START_MS - if input.first { EARLIER_MS } else { 0 };
+        let mut time = start_ms - if input.first { EARLIER_MS } else { 0 };
         let mut queue = Vec::new();
         for n in 0..per_input {
             time += dice.roll(1_500) as i64;

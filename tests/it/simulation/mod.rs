@@ -90,10 +90,13 @@ pub fn run(seed: u64, options: Options<'_>) -> Result<Report, String> {
         verbose: options.verbose,
     };
     let mut world = World::new(&case, &deployment, terms).map_err(told)?;
-    world.chaos(case.settings.steps).map_err(told)?;
-    world.calm()?;
-    if case.shape.idle {
-        world.idle(case.settings.trouble > 0)?;
+    for wave in &case.waves {
+        world.open(*wave);
+        world.chaos(case.settings.steps / case.waves.len()).map_err(told)?;
+        world.calm()?;
+        if case.shape.idle {
+            world.idle(case.settings.trouble > 0)?;
+        }
     }
     let got = observe(&world, &case)?;
     let report = Report { failures: got.failures, records: got.outputs.iter().map(Vec::len).sum() };
@@ -103,6 +106,7 @@ pub fn run(seed: u64, options: Options<'_>) -> Result<Report, String> {
                 oracle::contains(output.topic, (output.level)(case.mode), wanted, got)?;
             }
         }
+        oracle::stores(&world)?;
         return Ok(report);
     }
     for (output, (wanted, got)) in case.shape.outputs.iter().zip(wanted.outputs.iter().zip(&got.outputs)) {
@@ -121,12 +125,15 @@ fn fault_free(case: &Case, deployment: &Deployment) -> Result<Outcome, String> {
     let terms = Terms { mutation: Mutation::None, coalesce: false, exactly_once: true, verbose: false };
     let told = |error: eddyline::error::Error| error.to_string();
     let mut world = World::new(case, deployment, terms).map_err(told)?;
-    if case.shape.upfront == Upfront::Never {
-        world.chaos(0).map_err(told)?;
-    }
-    world.calm()?;
-    if case.shape.idle {
-        world.idle(false)?;
+    for wave in &case.waves {
+        world.open(*wave);
+        if case.shape.upfront == Upfront::Never {
+            world.chaos(0).map_err(told)?;
+        }
+        world.calm()?;
+        if case.shape.idle {
+            world.idle(false)?;
+        }
     }
     oracle::stores(&world)?;
     observe(&world, case)

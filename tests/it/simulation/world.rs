@@ -22,6 +22,8 @@ use super::mutant::{Mutant, Mutation};
 pub const IDLE_MS: i64 = 48 * 3_600_000;
 /// Rounds without trouble after which everything must be done.
 const ROUNDS_MAX: usize = 3_000;
+/// Times that everything waits for the end of its idle time.
+const IDLE_ROUNDS_MAX: usize = 10;
 
 /// What will go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +81,8 @@ pub struct World<'a> {
     dice: Dice,
     feeder: Box<dyn Producer>,
     fed: usize,
+    /// Rows that may be written by now.
+    open: usize,
     processes: Vec<Process>,
     /// Names that crashed or stopped processes left.
     free_names: Vec<String>,
@@ -112,6 +116,7 @@ impl<'a> World<'a> {
             dice: case.dice.clone(),
             feeder,
             fed: 0,
+            open: 0,
             processes: Vec::new(),
             free_names: Vec::new(),
             started: 0,
@@ -128,7 +133,7 @@ impl<'a> World<'a> {
 
     /// Writes the next records of the input.
     pub fn feed(&mut self, count: usize) -> Result<()> {
-        let rows = &self.case.rows[self.fed..];
+        let rows = &self.case.rows[self.fed..self.open];
         let rows = &rows[..count.min(rows.len())];
         for row in rows {
             let value = row.value.bytes();
@@ -145,8 +150,13 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    /// Rows up to this number may be written from now on.
+    pub fn open(&mut self, rows: usize) {
+        self.open = rows;
+    }
+
     fn all_fed(&self) -> bool {
-        self.fed == self.case.rows.len()
+        self.fed == self.open
     }
 
     fn start_process(&mut self, instance: String, workers: usize) {
@@ -504,16 +514,22 @@ impl<'a> World<'a> {
 
     /// Time passes without input, and everything waits for it.
     pub fn idle(&mut self, trouble: bool) -> Result<(), String> {
-        for round in 0..3 {
+        for round in 0..IDLE_ROUNDS_MAX {
             self.clock.advance(IDLE_MS + 3_600_000);
-            if trouble && round < 2 {
+            let quiet = !trouble || round >= 2;
+            if !quiet {
                 for _ in 0..40 {
                     self.happen().map_err(|error| error.to_string())?;
                 }
             }
+            let failures = self.failures;
             self.calm()?;
+            // A worker that begins anew begins to wait anew.
+            if quiet && failures == self.failures {
+                return Ok(());
+            }
         }
-        Ok(())
+        Err("workers fail without trouble".to_owned())
     }
 
     /// What is not done yet.
