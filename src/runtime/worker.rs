@@ -76,7 +76,16 @@ pub struct ReadRequest {
     /// Keys to look up, one array per key column; `None` for all rows.
     pub keys: Option<Vec<ArrayRef>>,
     /// Where the rows go.
-    pub reply: Sender<Result<Vec<ChangeBatch>>>,
+    pub reply: Sender<Result<Rows>>,
+}
+
+/// A worker's part of a table.
+#[derive(Default)]
+pub struct Rows {
+    /// The partitions that it has.
+    pub partitions: Vec<i32>,
+    /// Their rows.
+    pub batches: Vec<ChangeBatch>,
 }
 
 /// A running worker.
