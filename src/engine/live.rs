@@ -186,6 +186,7 @@ impl Backend for Live {
             coalesce: properties.number("cache.max.bytes.buffering") > 0,
             exactly_once: !properties.get("processing.guarantee").eq_ignore_ascii_case("at_least_once"),
             processing_log: Some(log_topic),
+            state: self.config.state.clone(),
         };
         let workers = (0..workers).map(|i| worker::spawn(config.clone(), i)).collect::<Result<_>>()?;
         self.queries.insert(query.id.clone(), RunningQuery { blueprint, metrics, workers, group: prefix });
@@ -208,6 +209,7 @@ impl Backend for Live {
         if let Err(error) = self.broker.delete_group(&query.group) {
             tracing::warn!(group = query.group, %error, "consumer group left behind");
         }
+        self.config.state.remove_query(query_id);
         Ok(())
     }
 

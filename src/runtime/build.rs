@@ -18,11 +18,11 @@ use crate::operator::{
     StreamStreamJoinConfig, StreamTableJoin, TableSource, TableTableJoin,
 };
 use crate::plan::topology::{
-    AggregateCall, AggregateSpec, Changelog, NamedExpr, Node, OperatorSpec, SubTopology, Topology,
+    AggregateCall, AggregateSpec, Changelog, NamedExpr, Node, OperatorSpec, StoreSpec, SubTopology, Topology,
 };
 use crate::sql::ast::{Expr, ExprKind, UnaryOp};
 use crate::sql::parse_expr;
-use crate::state::{MemoryBase, StateStore};
+use crate::state::{Fingerprint, MemoryBase, StateEnv, StateStore, StoreId};
 use crate::time::{Clock, NO_TIME, WindowKind};
 use crate::types::{LogicalSchema, SourceKind, Value};
 
@@ -189,10 +189,19 @@ impl Blueprint {
         })
     }
 
-    /// Empty stores of a sub-topology.
-    pub fn stores(&self, sub_topology: usize) -> Vec<StateStore> {
-        let specs = &self.topology.sub_topologies[sub_topology].stores;
-        specs.iter().map(|spec| StateStore::new(&spec.name, Box::new(MemoryBase::default()))).collect()
+    /// Stores of a task, empty but for what may wait on the local disk to be loaded.
+    pub fn stores(&self, sub_topology: usize, partition: i32, env: &StateEnv) -> Vec<StateStore> {
+        let sub = &self.topology.sub_topologies[sub_topology];
+        let fingerprint = fingerprint(sub);
+        let store = |spec: &StoreSpec| {
+            let query = &self.query_id;
+            match spec.changelog {
+                // What no changelog could make whole again is not kept.
+                Changelog::None => StateStore::new(&spec.name, Box::new(MemoryBase::default())),
+                _ => env.store(StoreId { query, sub_topology, partition, store: &spec.name }, fingerprint),
+            }
+        };
+        sub.stores.iter().map(store).collect()
     }
 
     /// A task over `stores`, its inputs at `positions`.
@@ -234,7 +243,7 @@ impl Blueprint {
 
     /// A task with empty stores that starts at the beginning.
     pub fn fresh_task(&self, sub_topology: usize, partition: i32, clock: &dyn Clock) -> Result<Task> {
-        let stores = self.stores(sub_topology);
+        let stores = self.stores(sub_topology, partition, &StateEnv::memory());
         self.task(sub_topology, partition, stores, &Positions::new(), NO_TIME, clock.monotonic_us())
     }
 
@@ -329,6 +338,12 @@ pub struct InternalTopic {
     pub partitions: i32,
     /// How rows of a changelog are kept; `None` is a repartition topic.
     pub changelog: Option<Changelog>,
+}
+
+/// Of all that decides what the stores of a sub-topology hold, and how.
+fn fingerprint(sub: &SubTopology) -> Fingerprint {
+    // Topologies are plain data: no value of theirs fails to become text.
+    Fingerprint::of(&[&serde_json::to_vec(sub).unwrap_or_default()])
 }
 
 fn scope(schema: &LogicalSchema) -> Scope {

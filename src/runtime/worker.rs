@@ -25,6 +25,7 @@ use crate::broker::{
 use crate::change::{ChangeBatch, RecordSet};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operator::{TableCodec, lookup, scan};
+use crate::state::StateEnv;
 use crate::time::{Clock, NO_TIME};
 
 /// Records fetched at once.
@@ -63,6 +64,8 @@ pub struct WorkerConfig {
     pub exactly_once: bool,
     /// Topic for problems of single records.
     pub processing_log: Option<String>,
+    /// Where state is kept.
+    pub state: StateEnv,
 }
 
 /// What a worker is doing.
@@ -466,7 +469,7 @@ impl Session<'_> {
             self.epoch = self.epoch.max(progress.epoch);
             positions.insert(input.topic.clone(), (offset, progress.rows_done));
         }
-        let mut stores = config.blueprint.stores(sub_topology);
+        let mut stores = config.blueprint.stores(sub_topology, partition, &config.state);
         for (i, store) in stores.iter_mut().enumerate() {
             if let Some(topic) = config.blueprint.changelog_topic(sub_topology, i) {
                 let changelog = changelog_partition(&topic, partition);
