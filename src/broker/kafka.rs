@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll as TaskPoll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
@@ -48,6 +48,8 @@ struct Shared {
     extra: BTreeMap<String, String>,
     /// Asks for metadata; as a consumer, since asking as a producer may create topics.
     probe: NativeConsumer,
+    /// Asks for offsets that transactions still hide; made when first needed.
+    uncommitted: OnceLock<NativeConsumer>,
     admin: AdminClient<DefaultClientContext>,
 }
 
@@ -69,7 +71,13 @@ impl KafkaBroker {
         let mut config = base_config(bootstrap);
         config.extend(extra.clone());
         let admin: AdminClient<DefaultClientContext> = config.create().map_err(creating)?;
-        let shared = Shared { bootstrap: bootstrap.to_owned(), extra: extra.clone(), probe, admin };
+        let shared = Shared {
+            bootstrap: bootstrap.to_owned(),
+            extra: extra.clone(),
+            probe,
+            uncommitted: OnceLock::new(),
+            admin,
+        };
         shared.greet()?;
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -293,5 +301,17 @@ impl Broker for KafkaBroker {
 
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
         watermarks(&self.shared.probe, partition)
+    }
+
+    fn high_watermark(&self, partition: &TopicPartition) -> Result<i64> {
+        let probe = match self.shared.uncommitted.get() {
+            Some(probe) => probe,
+            None => {
+                let options = ConsumerOptions { read_uncommitted: true, ..ConsumerOptions::default() };
+                let probe = self.shared.consumer(&options)?;
+                self.shared.uncommitted.get_or_init(|| probe)
+            }
+        };
+        Ok(watermarks(probe, partition)?.1)
     }
 }

@@ -8,6 +8,7 @@
 //! **Invariant:** a task's memory is thrown away, never rolled back, when its transaction did not commit.
 
 pub mod build;
+pub mod checkpoint;
 pub mod local;
 pub mod metrics;
 pub mod processing_log;

@@ -11,7 +11,7 @@ use crate::broker::OutRecord;
 use crate::change::{ChangeBatch, RecordSet};
 use crate::error::Result;
 use crate::operator::{Input, Operator, OperatorContext, RowError};
-use crate::state::StateStore;
+use crate::state::{Position, StateStore};
 use crate::time::NO_TIME;
 
 /// Rows that a round takes at most.
@@ -90,6 +90,8 @@ pub struct Task {
     next_seq: u64,
     last_arrival_us: i64,
     touched: bool,
+    /// Stores changed since their local checkpoint.
+    unsaved: bool,
 }
 
 impl Task {
@@ -114,6 +116,7 @@ impl Task {
             next_seq: 0,
             last_arrival_us: monotonic_us,
             touched: false,
+            unsaved: true,
         }
     }
 
@@ -216,7 +219,34 @@ impl Task {
     /// The broker committed.
     pub fn committed(&mut self) -> Result<()> {
         self.touched = false;
+        self.unsaved |= self.stores.iter().any(StateStore::is_dirty);
         self.stores.iter_mut().try_for_each(StateStore::commit)
+    }
+
+    /// Whether local checkpoints of it go anywhere.
+    pub fn keeps_checkpoints(&self) -> bool {
+        self.stores.iter().any(StateStore::keeps_checkpoints)
+    }
+
+    /// Whether its local checkpoint, if there is one, lags behind.
+    pub fn is_unsaved(&self) -> bool {
+        self.unsaved
+    }
+
+    /// Saves its stores on the local disk, each as of a place in its changelog; see [`super::checkpoint`].
+    pub fn checkpoint(&mut self, positions: &[Option<Position>]) -> Result<()> {
+        for (store, position) in self.stores.iter_mut().zip(positions) {
+            if let Some(position) = position {
+                store.checkpoint(position)?;
+            }
+        }
+        self.unsaved = false;
+        Ok(())
+    }
+
+    /// Gives memory back if the process's budget asks for it: also while there is nothing to commit.
+    pub fn relieve(&mut self) -> Result<()> {
+        self.stores.iter_mut().try_for_each(StateStore::relieve)
     }
 
     /// Takes batches through the nodes in topological order.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use arrow::array::ArrayRef;
 
 use super::build::Blueprint;
+use super::checkpoint::{Checkpoints, Save};
 use super::metrics::QueryMetrics;
 use super::processing_log::Entry;
 use super::progress::Progress;
@@ -213,6 +214,7 @@ impl Worker {
             last_commit_us: config.clock.monotonic_us(),
             answers_from_us: config.clock.monotonic_us() + JOIN_PATIENCE_US,
             held: false,
+            checkpoints: Checkpoints::default(),
         };
         let result = session.work(self);
         if result.is_err() && session.out.begun {
@@ -267,6 +269,7 @@ struct Session<'a> {
     /// Before it pull queries would miss what is not restored yet.
     answers_from_us: i64,
     held: bool,
+    checkpoints: Checkpoints,
 }
 
 impl Session<'_> {
@@ -276,7 +279,7 @@ impl Session<'_> {
             let wait = if busy { Duration::ZERO } else { POLL_WAIT };
             let poll = self.consumer.poll(POLL_RECORDS, wait)?;
             if !poll.revoked.is_empty() {
-                self.commit()?;
+                self.commit_and(Save::All)?;
                 self.revoke(&poll.revoked);
             }
             if !poll.assigned.is_empty() {
@@ -294,11 +297,12 @@ impl Session<'_> {
             if self.commit_due() {
                 self.commit()?;
             }
+            self.tasks.iter_mut().try_for_each(Task::relieve)?;
             self.throttle()?;
             self.answer(&worker.receiver);
             self.report_lag(worker.index);
         }
-        self.commit()
+        self.commit_and(Save::All)
     }
 
     /// Records to their task; those of a partition whose task does not exist yet are read again after the seek.
@@ -346,6 +350,11 @@ impl Session<'_> {
 
     /// One epoch, if there is anything in it.
     fn commit(&mut self) -> Result<()> {
+        self.commit_and(Save::Due)
+    }
+
+    /// The same, with local checkpoints of tasks.
+    fn commit_and(&mut self, save: Save) -> Result<()> {
         let now_ms = self.config.clock.now_ms();
         let mut io = TaskIo {
             out: &mut self.out,
@@ -359,7 +368,8 @@ impl Session<'_> {
             anything |= task.prepare_commit(&mut io)?;
         }
         self.last_commit_us = self.config.clock.monotonic_us();
-        if !anything {
+        let pending = self.checkpoints.before_commit(save, &self.tasks, self.config);
+        if !anything && !pending.is_some() {
             return Ok(());
         }
         self.epoch += 1;
@@ -376,7 +386,8 @@ impl Session<'_> {
         self.out.producer.commit(&offsets, self.consumer.group_metadata().as_ref())?;
         self.out.begun = false;
         QueryMetrics::add(&self.config.metrics.commits, 1);
-        self.tasks.iter_mut().try_for_each(Task::committed)
+        self.tasks.iter_mut().try_for_each(Task::committed)?;
+        self.checkpoints.after_commit(pending, &mut self.tasks, self.config.clock.monotonic_us())
     }
 
     fn write_changelogs(&mut self, now_ms: i64) -> Result<()> {
@@ -473,7 +484,7 @@ impl Session<'_> {
         for (i, store) in stores.iter_mut().enumerate() {
             if let Some(topic) = config.blueprint.changelog_topic(sub_topology, i) {
                 let changelog = changelog_partition(&topic, partition);
-                restore(config.broker.as_ref(), &changelog, store, &config.metrics, config.clock.as_ref())?;
+                restore(&config.broker, &config.clock, &config.metrics, changelog, store)?;
             }
         }
         for input in inputs {

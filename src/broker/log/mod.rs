@@ -316,6 +316,10 @@ impl Log {
         Ok(())
     }
 
+    pub(super) fn incarnation(&self, topic: &str) -> Result<String> {
+        Ok(lock(&self.state).topic(topic)?.id.to_string())
+    }
+
     pub(super) fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
         let state = lock(&self.state);
         let (_, found) = state.partition(&partition.topic, partition.partition)?;
@@ -377,6 +381,10 @@ macro_rules! broker_over_log {
 
         fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
             self.log.offsets(partition)
+        }
+
+        fn incarnation(&self, topic: &str) -> Result<String> {
+            self.log.incarnation(topic)
         }
     };
 }
