@@ -22,7 +22,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::{Metadata, MetadataTopic};
 
-use self::consumer::{ANSWER, KafkaConsumer, committed, wait_a_little, watermarks};
+use self::consumer::{ANSWER, KafkaConsumer, committed, offset_list, wait_a_little, watermarks};
 use self::error::{crate_failed, kind};
 use self::native::NativeConsumer;
 use self::producer::KafkaProducer;
@@ -301,6 +301,16 @@ impl Broker for KafkaBroker {
 
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
         watermarks(&self.shared.probe, partition)
+    }
+
+    fn purge(&self, before: &[(TopicPartition, i64)]) -> Result<()> {
+        let list = offset_list(before.iter().map(|(partition, offset)| (partition, *offset, None)))?;
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+        let doing = "deleting records that have been read";
+        let purged = wait(self.shared.admin.delete_records(&list, &options));
+        let purged = purged.map_err(|error| crate_failed(doing, &error))?;
+        let refused = purged.elements().into_iter().find_map(|element| element.error().err());
+        refused.map_or(Ok(()), |error| Err(crate_failed(doing, &error)))
     }
 
     fn high_watermark(&self, partition: &TopicPartition) -> Result<i64> {

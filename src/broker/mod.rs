@@ -91,6 +91,8 @@ pub trait Broker: Send + Sync + fmt::Debug {
     fn high_watermark(&self, partition: &TopicPartition) -> Result<i64> {
         Ok(self.offsets(partition)?.1)
     }
+    /// Forgets the records before these offsets.
+    fn purge(&self, before: &[(TopicPartition, i64)]) -> Result<()>;
     /// Tells a topic from an earlier one of its name; empty when the broker cannot.
     fn incarnation(&self, _topic: &str) -> Result<String> {
         Ok(String::new())

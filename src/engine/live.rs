@@ -13,8 +13,8 @@ use crate::catalog::Source;
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Formats;
-use crate::plan::topology::Changelog;
 use crate::runtime::processing_log;
+use crate::runtime::restore::TOMBSTONES_MS;
 use crate::runtime::sink::SinkWriter;
 use crate::runtime::task::Output;
 use crate::runtime::worker::{self, WorkerConfig, WorkerHandle, WorkerState};
@@ -22,8 +22,8 @@ use crate::runtime::{Blueprint, QueryMetrics};
 use crate::time::{Clock, NO_TIME};
 use crate::types::Column;
 
-/// How long records of repartition topics are kept, by the wall clock: far longer than any worker lags.
-const REPARTITION_RETENTION_MS: i64 = 7 * 24 * 3_600_000;
+/// Segments of internal topics: the newest one is neither compacted nor given back, so it is small.
+const SEGMENT_BYTES: &str = "52428800";
 
 /// A running persistent query.
 pub struct RunningQuery {
@@ -119,14 +119,17 @@ impl Live {
     fn ensure_internal_topics(&self, blueprint: &Blueprint) -> Result<()> {
         let entry = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         for topic in blueprint.internal_topics() {
+            let segment = entry("segment.bytes", SEGMENT_BYTES);
             let config = match topic.changelog {
-                None => {
-                    let retention = REPARTITION_RETENTION_MS.to_string();
-                    vec![entry("cleanup.policy", "delete"), entry("retention.ms", &retention)]
-                }
-                Some(Changelog::Topic { .. } | Changelog::SinkTopic | Changelog::None) => {
-                    vec![entry("cleanup.policy", "compact")]
-                }
+                // Workers delete what they have read; time does not, or a query that stood still would lose records.
+                None => vec![entry("cleanup.policy", "delete"), entry("retention.ms", "-1"), segment],
+                // Windows as well: operators delete what is over by stream time. Deletion by age goes by the wall clock
+                // and would take windows that are still open from a query that stood still.
+                Some(_) => vec![
+                    entry("cleanup.policy", "compact"),
+                    entry("delete.retention.ms", &TOMBSTONES_MS.to_string()),
+                    segment,
+                ],
             };
             self.ensure_topic(&topic.name, topic.partitions, config)?;
         }

@@ -135,6 +135,15 @@ impl Blueprint {
         }
     }
 
+    /// Whether a topic is one of the query's own repartition topics.
+    pub fn is_repartition(&self, topic: &str) -> bool {
+        let nodes = self.topology.sub_topologies.iter().flat_map(|sub| &sub.nodes);
+        nodes.into_iter().any(|node| match &node.spec {
+            OperatorSpec::RepartitionSource { .. } => self.input_topic(node).as_deref() == Some(topic),
+            _ => false,
+        })
+    }
+
     /// Names of all topics that the query reads.
     pub fn input_topics(&self) -> Vec<String> {
         let mut topics: Vec<String> =
@@ -317,11 +326,7 @@ impl Blueprint {
                 &schema,
             )?),
             OperatorSpec::Materialize { store } => {
-                let retention_ms = match sub.stores[*store].changelog {
-                    Changelog::Topic { retention_ms } => retention_ms,
-                    _ => None,
-                };
-                Box::new(Materialize::new(*store, &schema, retention_ms)?)
+                Box::new(Materialize::new(*store, &schema, window_retention(sub, node))?)
             }
             OperatorSpec::Limit { rows } => Box::new(Limit::new(*rows)),
         };
@@ -338,6 +343,16 @@ pub struct InternalTopic {
     pub partitions: i32,
     /// How rows of a changelog are kept; `None` is a repartition topic.
     pub changelog: Option<Changelog>,
+}
+
+/// How long the windows above a node are kept by those who make them.
+fn window_retention(sub: &SubTopology, node: &Node) -> Option<i64> {
+    let own = match &node.spec {
+        OperatorSpec::Aggregate(spec) => spec.window.map(|window| window.retention_ms),
+        _ => None,
+    };
+    let above = node.inputs.iter().filter_map(|input| window_retention(sub, &sub.nodes[*input])).max();
+    own.max(above)
 }
 
 /// Of all that decides what the stores of a sub-topology hold, and how.

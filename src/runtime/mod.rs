@@ -13,6 +13,7 @@ pub mod local;
 pub mod metrics;
 pub mod processing_log;
 pub mod progress;
+pub mod purge;
 pub mod restore;
 pub mod round;
 pub mod sink;

@@ -18,6 +18,7 @@ use super::checkpoint::{Checkpoints, Save};
 use super::metrics::QueryMetrics;
 use super::processing_log::Entry;
 use super::progress::Progress;
+use super::purge::Purges;
 use super::restore::{changelog_partition, restore};
 use super::task::{Output, Task, TaskIo};
 use crate::broker::{
@@ -215,6 +216,7 @@ impl Worker {
             answers_from_us: config.clock.monotonic_us() + JOIN_PATIENCE_US,
             held: false,
             checkpoints: Checkpoints::default(),
+            purges: Purges::default(),
         };
         let result = session.work(self);
         if result.is_err() && session.out.begun {
@@ -270,6 +272,7 @@ struct Session<'a> {
     answers_from_us: i64,
     held: bool,
     checkpoints: Checkpoints,
+    purges: Purges,
 }
 
 impl Session<'_> {
@@ -387,7 +390,9 @@ impl Session<'_> {
         self.out.begun = false;
         QueryMetrics::add(&self.config.metrics.commits, 1);
         self.tasks.iter_mut().try_for_each(Task::committed)?;
-        self.checkpoints.after_commit(pending, &mut self.tasks, self.config.clock.monotonic_us())
+        self.checkpoints.after_commit(pending, &mut self.tasks, self.config.clock.monotonic_us())?;
+        self.purges.after_commit(&self.tasks, self.config);
+        Ok(())
     }
 
     fn write_changelogs(&mut self, now_ms: i64) -> Result<()> {

@@ -383,6 +383,10 @@ macro_rules! broker_over_log {
             self.log.offsets(partition)
         }
 
+        fn purge(&self, before: &[(TopicPartition, i64)]) -> Result<()> {
+            self.log.purge(before)
+        }
+
         fn incarnation(&self, topic: &str) -> Result<String> {
             self.log.incarnation(topic)
         }
