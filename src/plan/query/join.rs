@@ -119,7 +119,16 @@ impl JoinBuilder<'_, '_> {
         let (left_format, left_topics, left_name) = (left.format.clone(), left.topics.clone(), left.name.clone());
         let (right_format, right_topics) = (right.format.clone(), right.topics.clone());
         let left = self.prepare(left, &join.left, join.left_filter.clone(), &foreign_key, &needed, None)?;
-        let right = self.prepare(right, &join.right, join.right_filter.clone(), &foreign_key, &needed, None)?;
+        // Where keys carry the number of a schema, left rows find right rows only if both are moved alike.
+        let own = internal_key_format(&right_format, std::slice::from_ref(&foreign_key));
+        let right_move = names_schema_in_bytes(&own).then(|| Move {
+            name: "RightSourceKeyed-SelectKey".to_owned(),
+            suffix: flow::REPARTITION,
+            format: own.clone(),
+            partitions_of: right_topics.clone(),
+            reason: numbered(&own),
+        });
+        let right = self.prepare(right, &join.right, join.right_filter.clone(), &foreign_key, &needed, right_move)?;
 
         let own_key = left.schema.key().to_vec();
         let values: Vec<Column> = left.schema.value().iter().filter(|c| needed.contains(&c.name)).cloned().collect();
@@ -256,7 +265,7 @@ impl JoinBuilder<'_, '_> {
             let own = internal_key_format(&side.format, &key);
             // Equal keys differ in their schema's number, as far as anybody can tell before records come.
             if names_schema_in_bytes(&own) && side.flow.is_none() && side.window.is_none() {
-                return Some(format!("keys in {} carry the number of a schema, which may differ by topic", own.name));
+                return Some(numbered(&own));
             }
             (!same_key_bytes(&own, &format)).then(|| {
                 format!("the key of {} is written as {}, the other side's as {}", side.name, own.name, format.name)
@@ -427,6 +436,10 @@ impl JoinBuilder<'_, '_> {
             right_store: self.graph.store(&format!("{name}-right"), changelog),
         })
     }
+}
+
+fn numbered(format: &FormatSpec) -> String {
+    format!("keys in {} carry the number of a schema, which may differ by topic", format.name)
 }
 
 fn check_kinds(join: &BoundJoin<'_>, left: &Side, right: &Side, sources: &Sources) -> Result<()> {
