@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 use crate::plan::formats::{internal_key_format, names_schema_in_bytes, same_key_bytes};
 use crate::plan::topology::{JoinSpec, NamedExpr, OperatorSpec, StreamStreamJoinSpec};
 use crate::plan::{Environment, walk};
-use crate::sql::ast::{Expr, Join, JoinKind};
+use crate::sql::ast::{Expr, ExprKind, Join, JoinKind};
 use crate::time::WindowKind;
-use crate::types::{Column, FormatSpec, KeyWindow, LogicalSchema, SourceKind, SqlType};
+use crate::types::{Column, FormatSpec, KeyWindow, LogicalSchema, SourceKind, SqlType, SystemColumn};
 
 use super::condition::BoundJoin;
 use super::flow::{self, Durability, Flow, Move};
@@ -63,9 +63,12 @@ impl JoinBuilder<'_, '_> {
     fn join(&mut self, i: usize, before: Option<Flow>) -> Result<Flow> {
         let join = &self.joins[i];
         let left = self.side(before, i, &join.left);
-        let right = self.side(None, i + 1, &join.right);
+        let mut right = self.side(None, i + 1, &join.right);
         check_kinds(join, &left, &right, self.sources)?;
         check_windows(join, &left, &right)?;
+        // > KSQL: keys carry the start of a window only, so that windows of different sizes match; the result has the
+        // > left one's.
+        right.window = left.window;
         if join.foreign {
             return self.foreign(i, left, right);
         }
@@ -264,7 +267,7 @@ impl JoinBuilder<'_, '_> {
             }
             let own = internal_key_format(&side.format, &key);
             // Equal keys differ in their schema's number, as far as anybody can tell before records come.
-            if names_schema_in_bytes(&own) && side.flow.is_none() && side.window.is_none() {
+            if names_schema_in_bytes(&own) && side.flow.is_none() {
                 return Some(numbered(&own));
             }
             (!same_key_bytes(&own, &format)).then(|| {
@@ -273,7 +276,8 @@ impl JoinBuilder<'_, '_> {
         };
         let (left_why, right_why) = (why(left, &join.left), why(right, &join.right));
         for (side, why) in [(left, &left_why), (right, &right_why)] {
-            if why.is_some() && side.window.is_some() {
+            let forced = side.keyed && names_schema_in_bytes(&side.format);
+            if why.is_some() && side.window.is_some() && !forced {
                 return Err(Error::unsupported(format!("joining the windowed source {} on something else than its key", side.name))
                     .at(join.ast.on.span)
                     .hint("Windowed rows cannot be moved to other partitions. Join on the key, or write the rows to an unwindowed stream first."));
@@ -322,11 +326,15 @@ impl JoinBuilder<'_, '_> {
                 let early = walk::all_of(early.into_iter().chain(condition).collect());
                 let mut read = used.clone();
                 read.extend(early.iter().flat_map(walk::columns).map(|name| name.text.clone()));
-                let mut flow = flow::source(self.graph, self.sources, side.source, &read, self.durability, rekeyed);
+                let (sources, durability) = (self.sources, self.durability);
+                let mut flow = flow::source(self.graph, sources, side.source, &read, durability, side.window, rekeyed);
                 if let Some(early) = early {
                     let own = walk::rewrite(&early, &mut |part| {
                         let column = walk::as_column(part).and_then(|name| self.sources.by_name(name));
-                        Ok(column.map(|column| walk::column_at(&column.own, part)))
+                        Ok(column.map(|column| match self.own(side.source, &column.own, side.window) {
+                            Expr { kind: ExprKind::Column { .. }, .. } => walk::column_at(&column.own, part),
+                            computed => computed,
+                        }))
                     })?;
                     flow = flow::filter(self.graph, flow, "Filter", &own, "WHERE")?;
                 }
@@ -346,7 +354,7 @@ impl JoinBuilder<'_, '_> {
         let mut values = Vec::new();
         let mut key_copies = Vec::new();
         for column in self.sources.of(source) {
-            let own = Expr::column(&column.own);
+            let own = self.own(source, &column.own, flow.window);
             if column.key {
                 let name = key.map_or(&column.name, |key| &key.name);
                 keys.push((name.clone(), own.clone()));
@@ -361,6 +369,17 @@ impl JoinBuilder<'_, '_> {
         }
         let flow = flow::project(self.graph, flow, keys, values)?;
         Ok(Flow { key_copies, ..flow })
+    }
+
+    /// A column as its source has it, whose rows are read as if they were in windows of `window`'s size.
+    fn own(&self, source: usize, name: &str, window: Option<KeyWindow>) -> Expr {
+        let declared = self.sources.list[source].source.window;
+        match declared.and_then(|window| window.size_ms) {
+            Some(size_ms) if declared != window && name == SystemColumn::WindowEnd.name() => {
+                walk::plus(&Expr::column(SystemColumn::WindowStart.name()), size_ms)
+            }
+            _ => Expr::column(name),
+        }
     }
 
     /// A stream with the condition as its key.

@@ -139,7 +139,7 @@ pub fn plan_source_table(catalog: &Catalog, name: &str) -> Result<Topology> {
     let all =
         sources.columns.iter().filter(|column| column.system.is_none()).map(|column| column.name.clone()).collect();
     let mut graph = Graph::default();
-    let flow = flow::source(&mut graph, &sources, 0, &all, durability, None);
+    let flow = flow::source(&mut graph, &sources, 0, &all, durability, sources.list[0].source.window, None);
     let flow = sink::materialized(&mut graph, flow, durability.changelog(None));
     Ok(graph.finish(flow.schema, flow.kind))
 }
@@ -220,7 +220,7 @@ fn build(
     aggregation.iter().flat_map(Aggregation::inputs).for_each(&mut need);
 
     let mut flow = if joins.is_empty() {
-        flow::source(graph, sources, 0, &needed, durability, None)
+        flow::source(graph, sources, 0, &needed, durability, sources.list[0].source.window, None)
     } else {
         let builder =
             JoinBuilder { env, graph, sources, joins: &joins, early, needed: &needed, key_name: &join_key, durability };
