@@ -113,6 +113,11 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         about: "when set, EMIT FINAL loses the windows that Kafka Streams loses: those that stream time jumps over",
     },
     PropertyDoc {
+        name: "new.query.planner.enabled",
+        default: "false",
+        about: "whether the copy of a stream has the keys that its projection selects, in their order, and may leave keys out",
+    },
+    PropertyDoc {
         name: "functions.collect_list.limit",
         default: "",
         about: "how many values COLLECT_LIST keeps; all when not set",
