@@ -172,6 +172,10 @@ impl<'a> World<'a> {
                     .with_env(&run, |env| crate::plan::source::declare(env, create, &statement.text))?;
                 super::assertion::same_source(&declared.source, &actual)?;
             }
+            kind @ (StatementKind::AssertTopic { .. } | StatementKind::AssertSchema { .. }) => {
+                // Nothing comes while a test stands still.
+                crate::engine::asserts::check(kind, &self.offline)?;
+            }
             StatementKind::AdvanceTime { by_ms } => self.offline.advance_time(*by_ms)?,
             _ => {
                 self.create_missing_topic(&statement.kind)?;
