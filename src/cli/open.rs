@@ -45,7 +45,8 @@ pub fn data_dir(settings: &Settings, home: Option<&Path>) -> PathBuf {
 
 /// An engine on the broker that the settings name; queries of earlier starts resume.
 pub fn open(settings: &Settings, home: Option<&Path>) -> Result<Host> {
-    start(engine_config(settings), broker(settings, home)?)
+    let config = engine_config(settings).with_state(&data_dir(settings, home).join("state"))?;
+    start(config, broker(settings, home)?)
 }
 
 /// An engine in memory, without anything in it: `explain`.
@@ -65,6 +66,7 @@ fn engine_config(settings: &Settings) -> EngineConfig {
         properties: properties(settings),
         default_partitions: settings.default_partitions,
         default_replicas: settings.default_replicas,
+        ..EngineConfig::default()
     }
 }
 

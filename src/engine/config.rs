@@ -1,14 +1,16 @@
 //! [`EngineConfig`] and the session properties that change how queries run.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::broker::Start;
 use crate::error::{Error, Result, did_you_mean};
 use crate::format::Formats;
 use crate::format::schema::HttpRegistry;
+use crate::state::{StateDir, StateEnv};
 
-/// Settings of an engine; numbers and names only.
+/// Settings of an engine.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
     /// Names the command log, consumer groups and internal topics: one per deployment.
@@ -21,6 +23,8 @@ pub struct EngineConfig {
     pub default_partitions: i32,
     /// Copies of topics that Eddyline creates; the broker's default when `None`.
     pub default_replicas: Option<i32>,
+    /// Where state is kept: in memory only unless [`EngineConfig::with_state`] found a place.
+    pub state: StateEnv,
 }
 
 impl Default for EngineConfig {
@@ -31,6 +35,7 @@ impl Default for EngineConfig {
             properties: BTreeMap::new(),
             default_partitions: 1,
             default_replicas: None,
+            state: StateEnv::memory(),
         }
     }
 }
@@ -51,7 +56,32 @@ impl EngineConfig {
         let registry = HttpRegistry::new(url, user_info, trusted.transpose()?.as_deref())?;
         Ok(Formats::with_registry(Arc::new(registry)))
     }
+
+    /// The same with a place for state on disk: in `state.dir`, or in `default_dir` when nobody set it; then a place
+    /// that cannot be had is only a pity.
+    pub fn with_state(self, default_dir: &Path) -> Result<Self> {
+        let set = Properties(
+            self.properties.iter().map(|(key, value)| (canonical(key).to_owned(), value.trim().to_owned())).collect(),
+        );
+        let opened = match set.get("state.dir") {
+            "none" => return Ok(self),
+            "" => match StateDir::open(default_dir, &self.service_id) {
+                Ok(dir) => dir,
+                Err(error) => {
+                    tracing::warn!(dir = %default_dir.display(), %error, "state is in memory only");
+                    return Ok(self);
+                }
+            },
+            dir => StateDir::open(Path::new(dir), &self.service_id)?,
+        };
+        let bytes = usize::try_from(set.number("state.memory.max.bytes")).unwrap_or(usize::MAX);
+        let interval_ms = set.number("state.checkpoint.interval.ms").max(1);
+        Ok(Self { state: StateEnv::on_disk(opened, bytes, interval_ms), ..self })
+    }
 }
+
+/// Least memory for state: below it nothing but spilling would be done.
+const STATE_BYTES_MIN: i64 = 8 << 20;
 
 /// A property, its default and what it does.
 pub struct PropertyDoc {
@@ -76,6 +106,11 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         about: "0 emits every update of a table; otherwise updates of one key are merged within a commit interval",
     },
     PropertyDoc { name: "commit.interval.ms", default: "100", about: "time between commits" },
+    PropertyDoc {
+        name: "commit.max.records",
+        default: "500000",
+        about: "so many records written make a commit due before its time",
+    },
     PropertyDoc {
         name: "idle.timeout.ms",
         default: "10000",
@@ -138,6 +173,21 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         about: "whether the copy of a stream has the keys that its projection selects, in their order, and may leave keys out",
     },
     PropertyDoc {
+        name: "state.dir",
+        default: "",
+        about: "folder of the local state; `none` keeps state in memory only; when not set, `state` in the data directory; read when the engine starts",
+    },
+    PropertyDoc {
+        name: "state.memory.max.bytes",
+        default: "1073741824",
+        about: "memory of all state of the process, above it state is on disk; read when the engine starts",
+    },
+    PropertyDoc {
+        name: "state.checkpoint.interval.ms",
+        default: "30000",
+        about: "time between local checkpoints, from which a restart goes on; read when the engine starts",
+    },
+    PropertyDoc {
         name: "functions.collect_list.limit",
         default: "",
         about: "how many values COLLECT_LIST keeps; all when not set",
@@ -170,12 +220,17 @@ pub fn check(key: &str, value: &str) -> Result<()> {
     match known.name {
         "cache.max.bytes.buffering"
         | "commit.interval.ms"
+        | "commit.max.records"
         | "idle.timeout.ms"
         | "assert.topic.default.timeout.ms"
-        | "assert.schema.default.timeout.ms" => match value.parse::<u64>() {
+        | "assert.schema.default.timeout.ms"
+        | "state.checkpoint.interval.ms" => match value.parse::<u64>() {
             Ok(_) => Ok(()),
             Err(_) => wrong("a number that is not negative"),
         },
+        "state.memory.max.bytes" if !value.parse::<i64>().is_ok_and(|bytes| bytes >= STATE_BYTES_MIN) => {
+            wrong(&format!("a number of at least {STATE_BYTES_MIN}"))
+        }
         "auto.offset.reset" if !["earliest", "latest"].contains(&value.to_lowercase().as_str()) => {
             wrong("earliest or latest")
         }
