@@ -48,7 +48,12 @@ impl EngineConfig {
             value.filter(|value| !value.is_empty())
         };
         let Some(url) = value("schema.registry.url") else { return Ok(Formats::default()) };
-        let registry = HttpRegistry::new(url, value("schema.registry.basic.auth.user.info"))?;
+        let file = value("schema.registry.ssl.truststore.location");
+        let trusted = file.map(|file| {
+            std::fs::read(file).map_err(|e| Error::not_found(format!("cannot read {file}")).caused_by(e))
+        });
+        let user_info = value("schema.registry.basic.auth.user.info");
+        let registry = HttpRegistry::new(url, user_info, trusted.transpose()?.as_deref())?;
         Ok(Formats::with_registry(Arc::new(registry)))
     }
 
@@ -138,6 +143,21 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         about: "`user:password` for the Schema Registry; read when the engine starts",
     },
     PropertyDoc {
+        name: "schema.registry.ssl.truststore.location",
+        default: "",
+        about: "PEM file of the certificates that an https Schema Registry is trusted by, instead of the well-known ones; read when the engine starts",
+    },
+    PropertyDoc {
+        name: "assert.topic.default.timeout.ms",
+        default: "1000",
+        about: "how long ASSERT TOPIC waits for its topic without TIMEOUT",
+    },
+    PropertyDoc {
+        name: "assert.schema.default.timeout.ms",
+        default: "1000",
+        about: "how long ASSERT SCHEMA waits for its schema without TIMEOUT",
+    },
+    PropertyDoc {
         name: "create.or.replace.enabled",
         default: "true",
         about: "accepted for ksqlDB's scripts: CREATE OR REPLACE is always there",
@@ -146,6 +166,11 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         name: "__emit.interval.ms.kstreams.windowed.aggregation__",
         default: "",
         about: "when set, EMIT FINAL loses the windows that Kafka Streams loses: those that stream time jumps over",
+    },
+    PropertyDoc {
+        name: "new.query.planner.enabled",
+        default: "false",
+        about: "whether the copy of a stream has the keys that its projection selects, in their order, and may leave keys out",
     },
     PropertyDoc {
         name: "state.dir",
@@ -197,6 +222,8 @@ pub fn check(key: &str, value: &str) -> Result<()> {
         | "commit.interval.ms"
         | "commit.max.records"
         | "idle.timeout.ms"
+        | "assert.topic.default.timeout.ms"
+        | "assert.schema.default.timeout.ms"
         | "state.checkpoint.interval.ms" => match value.parse::<u64>() {
             Ok(_) => Ok(()),
             Err(_) => wrong("a number that is not negative"),
