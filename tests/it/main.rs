@@ -7,5 +7,6 @@ mod kafka;
 mod recomputed;
 mod reference;
 mod sql_scripts;
+mod state;
 mod support;
 mod tidy;
