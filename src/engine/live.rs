@@ -21,6 +21,7 @@ use crate::runtime::sink::SinkWriter;
 use crate::runtime::task::Output;
 use crate::runtime::worker::{self, WorkerConfig, WorkerHandle, WorkerState};
 use crate::runtime::{Blueprint, QueryMetrics};
+use crate::state::StateEnv;
 use crate::time::{Clock, NO_TIME};
 use crate::types::Column;
 
@@ -136,6 +137,11 @@ impl Live {
     /// The broker.
     pub fn broker(&self) -> &Arc<dyn Broker> {
         &self.broker
+    }
+
+    /// Where state is kept.
+    pub fn state(&self) -> &StateEnv {
+        &self.config.state
     }
 
     /// The clock.

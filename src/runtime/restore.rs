@@ -246,3 +246,6 @@ pub fn restore(
 pub fn changelog_partition(topic: &str, partition: i32) -> TopicPartition {
     TopicPartition { topic: Arc::from(topic), partition }
 }
+
+#[cfg(test)]
+mod tests;
