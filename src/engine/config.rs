@@ -49,9 +49,8 @@ impl EngineConfig {
         };
         let Some(url) = value("schema.registry.url") else { return Ok(Formats::default()) };
         let file = value("schema.registry.ssl.truststore.location");
-        let trusted = file.map(|file| {
-            std::fs::read(file).map_err(|e| Error::not_found(format!("cannot read {file}")).caused_by(e))
-        });
+        let trusted = file
+            .map(|file| std::fs::read(file).map_err(|e| Error::not_found(format!("cannot read {file}")).caused_by(e)));
         let user_info = value("schema.registry.basic.auth.user.info");
         let registry = HttpRegistry::new(url, user_info, trusted.transpose()?.as_deref())?;
         Ok(Formats::with_registry(Arc::new(registry)))

@@ -137,7 +137,9 @@ fn the_failing_cases_are_those_of_a_run() {
     let paths = ["query-validation-tests", "sql-tests"].map(|folder| corpus.join(folder));
     let state = fingerprint(&paths);
     if std::env::var_os("UPDATE").is_none() && !compatibility().1.starts_with(&state) {
-        eprintln!("nothing to compare: docs/compatibility.md tells of another state of the corpus; UPDATE=1 writes it anew");
+        eprintln!(
+            "nothing to compare: docs/compatibility.md tells of another state of the corpus; UPDATE=1 writes it anew"
+        );
         return;
     }
     let mut causes = Causes::default();
