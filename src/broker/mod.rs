@@ -86,10 +86,19 @@ pub trait Broker: Send + Sync + fmt::Debug {
     /// First offset and one past the last one that a `read_committed` reader may see. On Kafka the end may count
     /// markers of transactions: to know whether all is read, ask [`Consumer::end_offset`].
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)>;
-    /// One past the last record written, be its transaction open, aborted or committed. What was committed before this
-    /// call can be read once the end of [`Broker::offsets`] has come here, not sooner: an open transaction hides what
-    /// others committed after it began, and a committed one takes a while to be seen in every partition.
-    fn written(&self, partition: &TopicPartition) -> Result<i64>;
+    /// One past the last record of the partition, whether its transaction is decided or not: more than the end in
+    /// [`Broker::offsets`] while one is open. What was committed before this call can be read once that end has come
+    /// here, not sooner: an open transaction hides what others committed after it began, and a partition may learn of a
+    /// commit later than its group does.
+    fn high_watermark(&self, partition: &TopicPartition) -> Result<i64> {
+        Ok(self.offsets(partition)?.1)
+    }
+    /// Forgets the records before these offsets.
+    fn purge(&self, before: &[(TopicPartition, i64)]) -> Result<()>;
+    /// Tells a topic from an earlier one of its name; empty when the broker cannot.
+    fn incarnation(&self, _topic: &str) -> Result<String> {
+        Ok(String::new())
+    }
 }
 
 /// How a consumer reads.

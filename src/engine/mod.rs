@@ -3,6 +3,7 @@
 //! [`Session`] is what the terminal and servers see; [`Engine`] stands behind it.
 
 pub mod adhoc;
+pub mod asserts;
 pub mod backend;
 pub mod command_log;
 pub mod config;

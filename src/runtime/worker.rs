@@ -11,11 +11,13 @@ use std::time::Duration;
 use arrow::array::ArrayRef;
 
 use super::build::Blueprint;
+use super::checkpoint::Save;
 use super::metrics::QueryMetrics;
 use super::session::Session;
 use crate::broker::{Broker, Start};
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::state::StateEnv;
 use crate::time::Clock;
 
 /// Records fetched at once.
@@ -38,8 +40,6 @@ pub struct WorkerConfig {
     pub metrics: Arc<QueryMetrics>,
     /// Consumer group.
     pub group: String,
-    /// What tells this process from others with the same service id; the same after a restart on the same disk.
-    pub instance: String,
     /// Where streams without committed offsets start.
     pub start: Start,
     /// Time between commits.
@@ -54,6 +54,8 @@ pub struct WorkerConfig {
     pub exactly_once: bool,
     /// Topic for problems of single records.
     pub processing_log: Option<String>,
+    /// Where state is kept.
+    pub state: StateEnv,
 }
 
 /// What a worker is doing.
@@ -76,7 +78,16 @@ pub struct ReadRequest {
     /// Keys to look up, one array per key column; `None` for all rows.
     pub keys: Option<Vec<ArrayRef>>,
     /// Where the rows go.
-    pub reply: Sender<Result<Vec<ChangeBatch>>>,
+    pub reply: Sender<Result<Rows>>,
+}
+
+/// A worker's part of a table.
+#[derive(Default)]
+pub struct Rows {
+    /// The partitions that it has.
+    pub partitions: Vec<i32>,
+    /// Their rows.
+    pub batches: Vec<ChangeBatch>,
 }
 
 /// A running worker.
@@ -191,7 +202,7 @@ impl Worker {
                 self.answer(session);
             }
         }
-        session.commit()
+        session.commit_and(Save::All)
     }
 
     /// Pull queries, between steps.

@@ -115,11 +115,19 @@ impl Broker for Mutant {
         self.inner.offsets(partition)
     }
 
-    fn written(&self, partition: &TopicPartition) -> Result<i64> {
+    fn high_watermark(&self, partition: &TopicPartition) -> Result<i64> {
         match self.mutation {
             Mutation::HiddenTail => self.inner.offsets(partition).map(|(_, end)| end),
-            _ => self.inner.written(partition),
+            _ => self.inner.high_watermark(partition),
         }
+    }
+
+    fn purge(&self, before: &[(TopicPartition, i64)]) -> Result<()> {
+        self.inner.purge(before)
+    }
+
+    fn incarnation(&self, topic: &str) -> Result<String> {
+        self.inner.incarnation(topic)
     }
 }
 

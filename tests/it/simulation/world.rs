@@ -11,6 +11,7 @@ use eddyline::runtime::progress::Progress;
 use eddyline::runtime::session::Session;
 use eddyline::runtime::worker::WorkerConfig;
 use eddyline::runtime::{QueryMetrics, processing_log};
+use eddyline::state::StateEnv;
 use eddyline::time::{Clock, ManualClock};
 
 use super::case::Case;
@@ -175,7 +176,6 @@ impl<'a> World<'a> {
                     clock: self.clock.clone(),
                     metrics: metrics.clone(),
                     group: query.group.clone(),
-                    instance: instance.clone(),
                     start: Start::Earliest,
                     commit_interval_ms: self.case.settings.commit_interval_ms,
                     commit_records_max: self.case.settings.commit_records_max,
@@ -183,6 +183,7 @@ impl<'a> World<'a> {
                     coalesce: self.terms.coalesce,
                     exactly_once: self.terms.exactly_once,
                     processing_log: Some(processing_log::topic(SERVICE)),
+                    state: StateEnv::memory().named(&instance),
                 };
                 members.push(Member { query: at, index, config, session: None, rest_until_ms: 0 });
             }
