@@ -1,6 +1,7 @@
 //! [`Case`]: what a seed stands for before anything runs: queries, settings, data.
 
 use super::dice::Dice;
+use super::disk::DiskSettings;
 use super::shapes::{Input, Keys, Mode, SHAPES, Shape, Upfront};
 use eddyline::broker::murmur2::partition_for;
 
@@ -53,6 +54,8 @@ pub struct Settings {
     pub steps: usize,
     pub processes_max: usize,
     pub workers_max: usize,
+    /// Whether processes have a disk for their state.
+    pub disks: Option<DiskSettings>,
     /// How many of a hundred commits partitions learn of late.
     pub unseen: usize,
     /// How much of the schedule is trouble, in per mille of the steps.
@@ -100,6 +103,10 @@ impl Case {
             steps: dice.between(100, 700),
             processes_max: dice.between(1, 4),
             workers_max: dice.between(1, 2),
+            disks: (shape.stateful && dice.percent(20)).then(|| DiskSettings {
+                memory_bytes: *dice.pick(&[1, 4_000, 1_000_000]),
+                checkpoint_interval_ms: *dice.pick(&[1, 100, 1_000]),
+            }),
             unseen: *dice.pick(&[0, 0, 30, 100]),
             trouble: *dice.pick(&[0, 100, 200, 350, 500]),
         };

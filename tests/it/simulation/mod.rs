@@ -10,6 +10,7 @@
 mod case;
 mod deploy;
 mod dice;
+mod disk;
 mod model;
 mod mutant;
 mod oracle;
@@ -87,6 +88,7 @@ pub fn run(seed: u64, options: Options<'_>) -> Result<Report, String> {
         mutation: options.mutation,
         coalesce: case.mode.coalesce,
         exactly_once: case.settings.exactly_once,
+        disks: case.settings.disks,
         verbose: options.verbose,
     };
     let mut world = World::new(&case, &deployment, terms).map_err(told)?;
@@ -122,7 +124,7 @@ pub fn run(seed: u64, options: Options<'_>) -> Result<Report, String> {
 
 /// One process, one worker, no trouble, every update told.
 fn fault_free(case: &Case, deployment: &Deployment) -> Result<Outcome, String> {
-    let terms = Terms { mutation: Mutation::None, coalesce: false, exactly_once: true, verbose: false };
+    let terms = Terms { mutation: Mutation::None, coalesce: false, exactly_once: true, disks: None, verbose: false };
     let told = |error: eddyline::error::Error| error.to_string();
     let mut world = World::new(case, deployment, terms).map_err(told)?;
     for wave in &case.waves {

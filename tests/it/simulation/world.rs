@@ -7,6 +7,7 @@ use std::time::Duration;
 use eddyline::broker::memory::{Fault, Faults, MemoryBroker, Step};
 use eddyline::broker::{Broker, OutRecord, Producer, ProducerOptions, Start, TopicPartition};
 use eddyline::error::{Error, Result};
+use eddyline::runtime::checkpoint::Save;
 use eddyline::runtime::progress::Progress;
 use eddyline::runtime::session::Session;
 use eddyline::runtime::worker::WorkerConfig;
@@ -17,6 +18,7 @@ use eddyline::time::{Clock, ManualClock};
 use super::case::Case;
 use super::deploy::{Deployment, SERVICE};
 use super::dice::Dice;
+use super::disk::{Damage, DiskSettings, Disks};
 use super::mutant::{Mutant, Mutation};
 
 /// Longer than all the waiting in a run.
@@ -69,6 +71,7 @@ pub struct Terms {
     pub mutation: Mutation,
     pub coalesce: bool,
     pub exactly_once: bool,
+    pub disks: Option<DiskSettings>,
     pub verbose: bool,
 }
 
@@ -89,6 +92,7 @@ pub struct World<'a> {
     free_names: Vec<String>,
     started: usize,
     arms: Arms,
+    disks: Option<Disks>,
     /// Commits and failures of sessions, for the report.
     pub failures: usize,
 }
@@ -122,6 +126,7 @@ impl<'a> World<'a> {
             free_names: Vec::new(),
             started: 0,
             arms: Arc::default(),
+            disks: terms.disks.map(Disks::new).transpose()?,
             failures: 0,
         })
     }
@@ -160,12 +165,16 @@ impl<'a> World<'a> {
         self.fed == self.open
     }
 
-    fn start_process(&mut self, instance: String, workers: usize) {
+    fn start_process(&mut self, instance: String, workers: usize) -> Result<()> {
         let number = self.started;
         self.started += 1;
         let crashed = Arc::new(AtomicBool::new(false));
         let memory = self.broker.with_faults(self.faults(number, &crashed));
         let broker: Arc<dyn Broker> = Mutant::over(memory.clone(), self.terms.mutation);
+        let state = match &self.disks {
+            Some(disks) => disks.env(&instance)?,
+            None => StateEnv::memory().named(&instance),
+        };
         let mut members = Vec::new();
         for (at, query) in self.deployment.queries.iter().enumerate() {
             let metrics = Arc::new(QueryMetrics::new(workers));
@@ -183,13 +192,14 @@ impl<'a> World<'a> {
                     coalesce: self.terms.coalesce,
                     exactly_once: self.terms.exactly_once,
                     processing_log: Some(processing_log::topic(SERVICE)),
-                    state: StateEnv::memory().named(&instance),
+                    state: state.clone(),
                 };
                 members.push(Member { query: at, index, config, session: None, rest_until_ms: 0 });
             }
         }
         self.say(|| format!("process {number} ({instance}) starts with {workers} workers"));
         self.processes.push(Process { number, instance, memory, crashed, members });
+        Ok(())
     }
 
     /// Asked by the broker's clients of a process at each of their steps.
@@ -226,7 +236,7 @@ impl<'a> World<'a> {
         })
     }
 
-    fn start_some_process(&mut self) {
+    fn start_some_process(&mut self) -> Result<()> {
         let reused = !self.free_names.is_empty() && self.dice.percent(60);
         let instance = if reused {
             let at = self.dice.roll(self.free_names.len());
@@ -235,7 +245,7 @@ impl<'a> World<'a> {
             format!("p{}", self.started)
         };
         let workers = self.dice.between(1, self.case.settings.workers_max);
-        self.start_process(instance, workers);
+        self.start_process(instance, workers)
     }
 
     /// A member moves: joins, or takes a step. Failures end its session, as in a worker.
@@ -316,7 +326,19 @@ impl<'a> World<'a> {
         let gone = self.processes.swap_remove(process);
         self.say(|| format!("process {} ({}) crashes", gone.number, gone.instance));
         gone.memory.crash();
-        self.free_names.push(gone.instance);
+        self.free_names.push(gone.instance.clone());
+        let instance = gone.instance.clone();
+        // All its files are closed before something happens to them.
+        drop(gone);
+        let lives = self.processes.iter().any(|process| process.instance == instance);
+        if let Some(disks) = self.disks.as_ref().filter(|_| !lives) {
+            let damages = [Damage::None, Damage::None, Damage::Lost, Damage::Flipped, Damage::Old, Damage::Old];
+            let damage = *self.dice.pick(&damages);
+            self.say(|| format!("disk of {instance}: {damage:?}"));
+            if let Err(error) = disks.damage(&instance, damage, &mut self.dice) {
+                self.say(|| format!("disk of {instance}: {error}"));
+            }
+        }
     }
 
     fn stop(&mut self, process: usize) {
@@ -325,7 +347,7 @@ impl<'a> World<'a> {
         for member in gone.members {
             let Some(mut session) = member.session else { continue };
             // What is not committed is done again by others.
-            let _ = session.commit();
+            let _ = session.commit_and(Save::All);
             session.leave();
         }
         gone.memory.crash();
@@ -407,7 +429,7 @@ impl<'a> World<'a> {
                 let process = self.dice.roll(self.processes.len());
                 self.crash(process);
             }
-            46..58 if self.processes.len() < processes_max => self.start_some_process(),
+            46..58 if self.processes.len() < processes_max => self.start_some_process()?,
             58..62 if self.processes.len() > 1 => {
                 let process = self.dice.roll(self.processes.len());
                 self.stop(process);
@@ -422,6 +444,12 @@ impl<'a> World<'a> {
             }
             68..76 => self.broker.expel_dead(),
             76..84 => self.settle_one()?,
+            84..88 if self.disks.is_some() && self.dice.percent(50) => {
+                if let Some((process, _)) = self.some_member() {
+                    let instance = &self.processes[process].instance;
+                    self.disks.iter().try_for_each(|disks| disks.remember(instance))?;
+                }
+            }
             84..88 => self.broker.compact()?,
             88..94 => {
                 if let Some((process, member)) = self.some_member() {
@@ -432,7 +460,7 @@ impl<'a> World<'a> {
                 // Started twice under one name: the later one fences the earlier one.
                 let process = self.dice.roll(self.processes.len());
                 let instance = self.processes[process].instance.clone();
-                self.start_process(instance, 1);
+                self.start_process(instance, 1)?;
             }
             _ => {
                 if let Some((process, member)) = self.some_member() {
@@ -461,7 +489,7 @@ impl<'a> World<'a> {
             .take_while(|row| self.case.shape.inputs.iter().any(|input| input.first && input.name == row.topic));
         self.feed(first.count())?;
         if self.processes.is_empty() {
-            self.start_some_process();
+            self.start_some_process()?;
         }
         let mut step = 0;
         while step < steps || (!self.all_fed() && step < 20 * steps) {
@@ -488,7 +516,7 @@ impl<'a> World<'a> {
             }
         }
         if self.processes.is_empty() {
-            self.start_some_process();
+            self.start_some_process().map_err(told)?;
         }
         self.broker.expel_dead();
         for id in self.broker.unsettled() {
