@@ -78,8 +78,8 @@ pub struct Case {
 }
 
 impl Case {
-    /// The case of a seed, of a given shape if one is named.
-    pub fn new(seed: u64, shape: Option<&str>) -> Self {
+    /// The case of a seed, of a given shape if one is named; so many of a hundred have disks.
+    pub fn new(seed: u64, shape: Option<&str>, disks_percent: usize) -> Self {
         let mut dice = Dice::new(seed);
         let rolled = dice.roll(SHAPES.len());
         let shape = match shape {
@@ -103,7 +103,7 @@ impl Case {
             steps: dice.between(100, 700),
             processes_max: dice.between(1, 4),
             workers_max: dice.between(1, 2),
-            disks: (shape.stateful && dice.percent(20)).then(|| DiskSettings {
+            disks: (shape.stateful && dice.percent(disks_percent)).then(|| DiskSettings {
                 memory_bytes: *dice.pick(&[1, 4_000, 1_000_000]),
                 checkpoint_interval_ms: *dice.pick(&[1, 100, 1_000]),
             }),

@@ -68,7 +68,9 @@ fn observe(world: &World<'_>, case: &Case) -> Result<Outcome, String> {
 
 /// Runs a seed. The error says what is wrong.
 pub fn run(seed: u64, options: Options<'_>) -> Result<Report, String> {
-    let case = Case::new(seed, options.shape);
+    // Disks take a hundred times as long as all the rest.
+    let disks_percent = if options.mutation == Mutation::CheckpointAhead { 100 } else { 8 };
+    let case = Case::new(seed, options.shape, disks_percent);
     if options.verbose {
         eprintln!(
             "seed {seed}: {}, {:?}, {:?}, partitions {:?}, {} records",

@@ -28,17 +28,20 @@ pub enum Mutation {
     StaleOffsets,
     /// What is readable now counts as all that was written, though open transactions hide more.
     HiddenTail,
+    /// Changelogs seem to end later than they do: local checkpoints claim what they do not hold.
+    CheckpointAhead,
 }
 
 impl Mutation {
     /// All that are wrong.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::OffsetsApart,
         Self::NoMetadata,
         Self::CommitTwice,
         Self::LostChangelog,
         Self::StaleOffsets,
         Self::HiddenTail,
+        Self::CheckpointAhead,
     ];
 }
 
@@ -112,7 +115,9 @@ impl Broker for Mutant {
     }
 
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
-        self.inner.offsets(partition)
+        let (start, end) = self.inner.offsets(partition)?;
+        let ahead = self.mutation == Mutation::CheckpointAhead && partition.topic.ends_with("-changelog");
+        Ok((start, end + i64::from(ahead)))
     }
 
     fn high_watermark(&self, partition: &TopicPartition) -> Result<i64> {
