@@ -40,7 +40,9 @@ fn runs_have_trouble_in_them() {
 #[test]
 fn brokers_that_are_wrong_on_purpose_are_found_out() {
     for mutation in Mutation::ALL {
-        let options = Options { mutation, ..Options::default() };
+        // Runs with disks take longer; these have much state.
+        let shape = (mutation == Mutation::CheckpointAhead).then_some("joined_outer");
+        let options = Options { mutation, shape, ..Options::default() };
         let found = (0..SEEDS_FOR_MUTATIONS).find(|seed| run(*seed, options).is_err());
         assert!(found.is_some(), "{mutation:?} is not found within {SEEDS_FOR_MUTATIONS} seeds");
     }

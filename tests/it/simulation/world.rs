@@ -332,7 +332,16 @@ impl<'a> World<'a> {
         drop(gone);
         let lives = self.processes.iter().any(|process| process.instance == instance);
         if let Some(disks) = self.disks.as_ref().filter(|_| !lives) {
-            let damages = [Damage::None, Damage::None, Damage::Lost, Damage::Flipped, Damage::Old, Damage::Old];
+            let damages = [
+                Damage::None,
+                Damage::None,
+                Damage::None,
+                Damage::None,
+                Damage::Lost,
+                Damage::Flipped,
+                Damage::Old,
+                Damage::Old,
+            ];
             let damage = *self.dice.pick(&damages);
             self.say(|| format!("disk of {instance}: {damage:?}"));
             if let Err(error) = disks.damage(&instance, damage, &mut self.dice) {
