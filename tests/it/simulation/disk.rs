@@ -4,6 +4,8 @@
 //! hits, may differ when a seed is repeated. What must come out does not.
 
 use std::fs;
+use std::io::Read;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use eddyline::error::Result;
@@ -83,22 +85,28 @@ impl Disks {
             Damage::Flipped => {
                 let mut found = Vec::new();
                 files(&path, &mut found)?;
-                found.retain(|path| fs::metadata(path).is_ok_and(|found| found.len() > 0));
+                found.retain(|path| used(path) > 0);
                 found.sort();
                 if found.is_empty() {
                     return Ok(());
                 }
                 let file = dice.pick(&found);
-                let mut bytes = fs::read(file)?;
+                let used = used(file);
+                let opened = fs::File::options().read(true).write(true).open(file)?;
                 for _ in 0..8 {
-                    let at = dice.roll(bytes.len());
-                    bytes[at] ^= dice.between(1, 255) as u8;
+                    let (at, mut byte) = (dice.roll(used as usize) as u64, [0]);
+                    opened.read_exact_at(&mut byte, at)?;
+                    opened.write_all_at(&[byte[0] ^ dice.between(1, 255) as u8], at)?;
                 }
-                fs::write(file, bytes)?;
             }
         }
         Ok(())
     }
+}
+
+/// How far a file is written: journals are made longer than what is in them.
+fn used(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |found| found.len().min(found.blocks() * 512))
 }
 
 fn files(dir: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
@@ -116,8 +124,13 @@ fn copy_dir(from: &Path, to: &Path) -> Result<()> {
         let (path, target) = (entry.path(), to.join(entry.file_name()));
         if path.is_dir() {
             copy_dir(&path, &target)?;
-        } else if let Ok(bytes) = fs::read(&path) {
-            fs::write(&target, bytes)?;
+        } else if let Ok(file) = fs::File::open(&path) {
+            let mut bytes = Vec::new();
+            let len = file.metadata()?.len();
+            file.take(used(&path)).read_to_end(&mut bytes)?;
+            let copy = fs::File::create(&target)?;
+            copy.write_all_at(&bytes, 0)?;
+            copy.set_len(len)?;
         }
     }
     Ok(())
