@@ -3,6 +3,7 @@
 //! **Invariant:** without injected faults it behaves as the embedded broker does, but forgets everything with the last
 //! handle to it.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,8 @@ pub enum Step {
     AfterCommit,
     /// A consumer polls.
     Poll,
+    /// Anything else is asked for: offsets, ends, a new client.
+    Ask,
 }
 
 /// What goes wrong.
@@ -61,6 +64,7 @@ pub struct MemoryBroker {
 struct Process {
     faults: Faults,
     dead: Arc<AtomicBool>,
+    cut_off: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for MemoryBroker {
@@ -84,7 +88,7 @@ impl MemoryBroker {
     /// The same log for one process, whose clients meet faults. Others notice its transactions before they end, as on a
     /// cluster: see [`MemoryBroker::unsettled`].
     pub fn with_faults(&self, faults: Faults) -> Self {
-        Self { log: self.log.clone(), process: Some(Process { faults, dead: Arc::default() }) }
+        Self { log: self.log.clone(), process: Some(Process { faults, dead: Arc::default(), cut_off: Arc::default() }) }
     }
 
     /// `kill -9` for all clients made from this handle: every call of them fails. Their groups and transactions do not
@@ -93,6 +97,17 @@ impl MemoryBroker {
         if let Some(process) = &self.process {
             process.dead.store(true, Ordering::SeqCst);
         }
+    }
+
+    /// As if the network were broken between this process and the broker, until it is whole again.
+    pub fn cut_off(&self, cut_off: bool) {
+        if let Some(process) = &self.process {
+            process.cut_off.store(cut_off, Ordering::SeqCst);
+        }
+    }
+
+    fn reach(&self) -> Result<()> {
+        self.process.as_ref().map_or(Ok(()), |process| Fate::new(process, "").ask(Step::Ask).map(|_| ()))
     }
 
     /// Takes a member out of its group without its knowledge, as happens to one that stopped answering.
@@ -130,7 +145,7 @@ impl Broker for MemoryBroker {
             None => Box::new(inner),
             Some(process) => {
                 let fate = Fate::new(process, &options.client_id);
-                fate.alive()?;
+                fate.ask(Step::Ask)?;
                 Box::new(FaultyConsumer { inner, fate })
             }
         })
@@ -139,7 +154,7 @@ impl Broker for MemoryBroker {
     fn producer(&self, options: &ProducerOptions) -> Result<Box<dyn Producer>> {
         let Some(process) = &self.process else { return Ok(Box::new(self.log.producer(options)?)) };
         let fate = Fate::new(process, &options.client_id);
-        fate.alive()?;
+        fate.ask(Step::Ask)?;
         let inner = self.log.producer(options)?.watched();
         Ok(Box::new(FaultyProducer { inner, fate, transactional: options.transactional_id.is_some(), in_doubt: false }))
     }
@@ -149,27 +164,33 @@ impl Broker for MemoryBroker {
 struct Fate {
     process: Process,
     client_id: String,
-    dead: bool,
+    dead: Cell<bool>,
 }
 
 impl Fate {
     fn new(process: &Process, client_id: &str) -> Self {
-        Self { process: process.clone(), client_id: client_id.to_owned(), dead: false }
+        Self { process: process.clone(), client_id: client_id.to_owned(), dead: Cell::new(false) }
     }
 
     fn is_dead(&self) -> bool {
-        self.dead || self.process.dead.load(Ordering::SeqCst)
+        self.dead.get() || self.process.dead.load(Ordering::SeqCst)
+    }
+
+    /// Whether the broker hears what it says.
+    fn is_heard(&self) -> bool {
+        !self.is_dead() && !self.process.cut_off.load(Ordering::SeqCst)
     }
 
     fn alive(&self) -> Result<()> {
-        if !self.is_dead() {
+        if self.is_heard() {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Unavailable, format!("client {} crashed (injected fault)", self.client_id)))
+        let how = if self.is_dead() { "crashed" } else { "is cut off" };
+        Err(Error::new(ErrorKind::Unavailable, format!("client {} {how} (injected fault)", self.client_id)))
     }
 
     /// Fails, or says what the caller has to arrange.
-    fn ask(&mut self, step: Step) -> Result<Option<Fault>> {
+    fn ask(&self, step: Step) -> Result<Option<Fault>> {
         self.alive()?;
         let fault = (self.process.faults)(step, &self.client_id);
         match fault {
@@ -178,7 +199,7 @@ impl Fate {
             Some(Fault::Unavailable | Fault::Late) => Err(self.no_answer(step)),
             Some(Fault::Fenced) => Err(Error::new(ErrorKind::Fenced, format!("fenced at {step:?} (injected fault)"))),
             Some(Fault::Crash) => {
-                self.dead = true;
+                self.dead.set(true);
                 Err(self.no_answer(step))
             }
         }
@@ -255,7 +276,7 @@ struct FaultyConsumer {
 
 impl Drop for FaultyConsumer {
     fn drop(&mut self) {
-        if self.fate.is_dead() {
+        if !self.fate.is_heard() {
             self.inner.abandon();
         }
     }
@@ -297,7 +318,7 @@ impl Consumer for FaultyConsumer {
     }
 
     fn committed(&self, partitions: &[TopicPartition]) -> Result<Vec<CommittedOffset>> {
-        self.fate.alive()?;
+        self.fate.ask(Step::Ask)?;
         self.inner.committed(partitions)
     }
 
@@ -306,9 +327,10 @@ impl Consumer for FaultyConsumer {
     }
 
     fn close(&mut self) {
-        // The dead do not take leave.
-        if !self.fate.is_dead() {
+        if self.fate.is_heard() {
             self.inner.close();
+        } else {
+            self.inner.abandon();
         }
     }
 }

@@ -372,7 +372,8 @@ fn check_name(spec: &TopicSpec) -> Result<()> {
     Ok(())
 }
 
-/// `Broker` for a type that holds an `Arc<Log>` in `log`: everything but the clients.
+/// `Broker` for a type that holds an `Arc<Log>` in `log`, and says in `reach` whether it answers: everything but the
+/// clients.
 macro_rules! broker_over_log {
     () => {
         fn name(&self) -> String {
@@ -380,43 +381,53 @@ macro_rules! broker_over_log {
         }
 
         fn create_topic(&self, spec: &TopicSpec) -> Result<()> {
+            self.reach()?;
             self.log.create_topic(spec)
         }
 
         fn delete_topic(&self, name: &str) -> Result<()> {
+            self.reach()?;
             self.log.delete_topic(name)
         }
 
         fn topic(&self, name: &str) -> Result<Option<TopicInfo>> {
+            self.reach()?;
             Ok(self.log.topic(name))
         }
 
         fn topics(&self) -> Result<Vec<TopicInfo>> {
+            self.reach()?;
             Ok(self.log.topics())
         }
 
         fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<CommittedOffset>> {
+            self.reach()?;
             self.log.check_decided(group, partitions)?;
             Ok(self.log.committed(group, partitions))
         }
 
         fn delete_group(&self, group: &str) -> Result<()> {
+            self.reach()?;
             self.log.delete_group(group)
         }
 
         fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
+            self.reach()?;
             self.log.offsets(partition)
         }
 
         fn high_watermark(&self, partition: &TopicPartition) -> Result<i64> {
+            self.reach()?;
             self.log.written(partition)
         }
 
         fn purge(&self, before: &[(TopicPartition, i64)]) -> Result<()> {
+            self.reach()?;
             self.log.purge(before)
         }
 
         fn incarnation(&self, topic: &str) -> Result<String> {
+            self.reach()?;
             self.log.incarnation(topic)
         }
     };

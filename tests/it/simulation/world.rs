@@ -102,6 +102,28 @@ fn group_of(client: &str) -> Option<&str> {
     client.rsplitn(3, '-').nth(2)
 }
 
+/// PAUSE.
+fn hold(session: &mut Session, _: usize) -> Result<()> {
+    session.hold(true)
+}
+
+/// RESUME.
+fn release(session: &mut Session, _: usize) -> Result<()> {
+    session.hold(false)
+}
+
+/// A pull query; what goes wrong in it, the one who asked is told.
+fn pull(session: &mut Session, _: usize) -> Result<()> {
+    let _ = session.read(None);
+    Ok(())
+}
+
+/// Work as it is when nothing is held.
+fn work(session: &mut Session, records: usize) -> Result<()> {
+    session.hold(false)?;
+    step_once(session, records)
+}
+
 fn step_once(session: &mut Session, records: usize) -> Result<()> {
     session.step(records, Duration::ZERO)
 }
@@ -398,6 +420,8 @@ impl<'a> World<'a> {
             Step::AfterCommit,
             Step::AfterCommit,
             Step::Poll,
+            Step::Ask,
+            Step::Ask,
         ]);
         let trouble = match self.dice.roll(100) {
             0..25 => Trouble::Fault(Fault::Crash),
@@ -424,7 +448,9 @@ impl<'a> World<'a> {
                         self.step_member(process, member, step_once, records);
                     }
                 }
-                78..88 => self.clock.advance(self.dice.between(1, 2 * interval) as i64),
+                78..87 => self.clock.advance(self.dice.between(1, 2 * interval) as i64),
+                // Things that happen now and then: purges, renewed checkpoints.
+                87 => self.clock.advance(40_000),
                 _ => {
                     let count = self.dice.between(1, 10);
                     self.feed(count)?;
@@ -465,7 +491,26 @@ impl<'a> World<'a> {
                     self.step_member(process, member, |session, _| session.commit(), 0);
                 }
             }
-            94..96 if self.processes.len() < processes_max && !self.processes.is_empty() => {
+            94 => {
+                let held = self.dice.percent(50);
+                let act = if held { hold } else { release };
+                if let Some((process, member)) = self.some_member() {
+                    self.step_member(process, member, act, 0);
+                }
+            }
+            95 => {
+                if let Some((process, member)) = self.some_member() {
+                    self.step_member(process, member, pull, 0);
+                }
+            }
+            96 if !self.processes.is_empty() => {
+                let process = self.dice.roll(self.processes.len());
+                let cut_off = self.dice.percent(60);
+                let process = &self.processes[process];
+                process.memory.cut_off(cut_off);
+                self.say(|| format!("process {} is cut off: {cut_off}", process.number));
+            }
+            97 if self.processes.len() < processes_max && !self.processes.is_empty() => {
                 // Started twice under one name: the later one fences the earlier one.
                 let process = self.dice.roll(self.processes.len());
                 let instance = self.processes[process].instance.clone();
@@ -527,6 +572,7 @@ impl<'a> World<'a> {
         if self.processes.is_empty() {
             self.start_some_process().map_err(told)?;
         }
+        self.processes.iter().for_each(|process| process.memory.cut_off(false));
         self.broker.expel_dead();
         for id in self.broker.unsettled() {
             self.broker.settle(&id).map_err(told)?;
@@ -535,7 +581,7 @@ impl<'a> World<'a> {
         for _ in 0..ROUNDS_MAX {
             for process in 0..self.processes.len() {
                 for member in 0..self.processes[process].members.len() {
-                    self.step_member(process, member, step_once, 1000);
+                    self.step_member(process, member, work, 1000);
                 }
             }
             for id in self.broker.unsettled() {
