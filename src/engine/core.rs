@@ -289,6 +289,7 @@ impl Inner {
     /// What every persistent query is doing.
     pub fn statuses(&self) -> Vec<QueryStatus> {
         use std::sync::atomic::Ordering::Relaxed;
+        let now_us = self.live.clock().monotonic_us();
         let status = |info: &super::interpreter::QueryInfo| {
             let running = self.live.queries.get(&info.id)?;
             let metrics = &running.metrics;
@@ -304,6 +305,7 @@ impl Inner {
                 errors: metrics.errors.load(Relaxed),
                 lag: metrics.lag(),
                 stream_time: running.stream_time(),
+                numbers: metrics.numbers(now_us),
             })
         };
         self.interpreter.queries.values().filter_map(status).collect()

@@ -23,4 +23,7 @@ pub mod test_runner;
 pub use config::EngineConfig;
 pub use core::Engine;
 pub use deploy::Deployment;
-pub use session::{Outcome, QueryState, QueryStatus, RowEvent, RowStream, Session, TableResult};
+pub use session::{
+    HistogramNumbers, Outcome, QueryNumbers, QueryState, QueryStatus, RestoreNumbers, RowEvent, RowStream, Session,
+    StoreNumbers, TableResult,
+};

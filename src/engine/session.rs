@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use crate::error::Result;
+pub use crate::runtime::metrics::histogram::HistogramNumbers;
+pub use crate::runtime::metrics::restoring::RestoreNumbers;
+pub use crate::runtime::metrics::{QueryNumbers, StoreNumbers};
 use crate::types::{SqlType, Value};
 
 /// One user's conversation: its `SET` properties and `DEFINE` variables live here.
@@ -73,6 +76,18 @@ pub enum QueryState {
     Error(String),
 }
 
+impl QueryState {
+    /// It in one word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Restoring => "RESTORING",
+            Self::Running => "RUNNING",
+            Self::Paused => "PAUSED",
+            Self::Error(_) => "ERROR",
+        }
+    }
+}
+
 /// What a persistent query is doing.
 #[derive(Debug, Clone)]
 pub struct QueryStatus {
@@ -98,4 +113,6 @@ pub struct QueryStatus {
     pub lag: u64,
     /// Stream time, if any record came.
     pub stream_time: Option<i64>,
+    /// Commits, restoring, state and failures since the start.
+    pub numbers: QueryNumbers,
 }

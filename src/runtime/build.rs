@@ -189,6 +189,12 @@ impl Blueprint {
         })
     }
 
+    /// Names of all stores.
+    pub fn store_names(&self) -> Vec<String> {
+        let stores = self.topology.sub_topologies.iter().flat_map(|sub| &sub.stores);
+        stores.map(|store| store.name.clone()).collect()
+    }
+
     /// Empty stores of a sub-topology.
     pub fn stores(&self, sub_topology: usize) -> Vec<StateStore> {
         let specs = &self.topology.sub_topologies[sub_topology].stores;

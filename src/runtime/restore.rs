@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::metrics::QueryMetrics;
+use super::metrics::restoring::ChangelogProgress;
 use crate::broker::{Broker, ConsumerOptions, Start, TopicPartition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::StateStore;
@@ -28,6 +29,7 @@ pub fn restore(
     let mut consumer =
         broker.consumer(&ConsumerOptions { client_id: "restore".into(), ..ConsumerOptions::default() })?;
     consumer.assign(&[(changelog.clone(), Start::Offset(start))])?;
+    let mut progress = ChangelogProgress::begin(metrics, clock, changelog, (end - start) as u64);
     let mut restored = 0;
     let mut next = start;
     let mut last_progress_us = clock.monotonic_us();
@@ -39,7 +41,7 @@ pub fn restore(
                 .filter_map(|i| set.keys.get(i).map(|key| (key.to_vec(), set.values.get(i).map(<[u8]>::to_vec))));
             store.restore(&mut Box::new(writes))?;
             restored += set.len() as u64;
-            QueryMetrics::add(&metrics.restored, set.len() as u64);
+            progress.add(set.len() as u64);
             next = set.offsets.last().map_or(next, |last| last + 1);
         }
         // The tail of the partition may hold transaction markers only.
@@ -53,7 +55,7 @@ pub fn restore(
             return Err(Error::new(ErrorKind::Unavailable, format!("changelog {changelog} stands still at {next}")));
         }
     }
-    tracing::debug!(%changelog, restored, "store restored");
+    progress.end();
     Ok(restored)
 }
 

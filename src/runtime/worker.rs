@@ -15,6 +15,8 @@ use arrow::array::ArrayRef;
 
 use super::build::Blueprint;
 use super::metrics::QueryMetrics;
+use super::metrics::restoring::RestorePhase;
+use super::metrics::watch::worker_span;
 use super::processing_log::Entry;
 use super::progress::Progress;
 use super::restore::{changelog_partition, restore};
@@ -137,7 +139,8 @@ pub fn spawn(config: WorkerConfig, index: usize) -> Result<WorkerHandle> {
     let state = Arc::new(Mutex::new(WorkerState::Restoring));
     let mut worker = Worker { config, index, stop: stop.clone(), pause: pause.clone(), state: state.clone(), receiver };
     let name = format!("{}-{index}", worker.config.blueprint.query_id);
-    let thread = std::thread::Builder::new().name(name).spawn(move || worker.run())?;
+    let span = worker_span(&worker.config.blueprint.query_id, index);
+    let thread = std::thread::Builder::new().name(name).spawn(move || span.in_scope(|| worker.run()))?;
     Ok(WorkerHandle { stop, pause, state, requests, thread: Some(thread) })
 }
 
@@ -156,13 +159,13 @@ impl Worker {
         let mut backoff_ms = 100;
         while !self.stopping() {
             self.set_state(WorkerState::Restoring);
+            self.config.metrics.session_began(self.index);
             let commits = self.config.metrics.commits.load(Ordering::Relaxed);
             let Err(error) = self.session() else { break };
             if self.config.metrics.commits.load(Ordering::Relaxed) > commits {
                 backoff_ms = 100;
             }
-            let query = &self.config.blueprint.query_id;
-            tracing::warn!(query, worker = self.index, %error, backoff_ms, "worker session ended, will restore");
+            self.config.metrics.session_failed(self.index, &error, self.config.clock.monotonic_us(), backoff_ms);
             self.set_state(WorkerState::Failed(error.to_string()));
             let mut waited = 0;
             while waited < backoff_ms && !self.stopping() {
@@ -171,6 +174,7 @@ impl Worker {
             }
             backoff_ms = (backoff_ms * 2).min(BACKOFF_MS_MAX);
         }
+        self.config.metrics.worker_ended(self.index);
         self.set_state(WorkerState::Stopped);
     }
 
@@ -273,14 +277,17 @@ impl Session<'_> {
             let wait = if busy { Duration::ZERO } else { POLL_WAIT };
             let poll = self.consumer.poll(POLL_RECORDS, wait)?;
             if !poll.revoked.is_empty() {
+                self.config.metrics.partitions_revoked(&poll.revoked);
                 self.commit()?;
                 self.revoke(&poll.revoked);
             }
             if !poll.assigned.is_empty() {
                 worker.set_state(WorkerState::Restoring);
+                self.config.metrics.partitions_assigned(&poll.assigned);
                 self.commit()?;
                 self.assign(poll.assigned)?;
                 self.answers_from_us = self.config.clock.monotonic_us();
+                self.config.metrics.tasks_ready(self.tasks.len());
                 worker.set_state(WorkerState::Running);
             }
             for set in poll.sets {
@@ -294,6 +301,7 @@ impl Session<'_> {
             self.throttle()?;
             self.answer(&worker.receiver);
             self.report_lag(worker.index);
+            self.config.metrics.measure_state(worker.index, &self.tasks, self.config.clock.monotonic_us());
         }
         self.commit()
     }
@@ -370,9 +378,10 @@ impl Session<'_> {
                 offsets.push(CommittedOffset { partition, offset, metadata: progress.to_metadata() });
             }
         }
+        let asked_us = self.config.clock.monotonic_us();
         self.out.producer.commit(&offsets, self.consumer.group_metadata().as_ref())?;
         self.out.begun = false;
-        QueryMetrics::add(&self.config.metrics.commits, 1);
+        self.config.metrics.committed(self.config.clock.monotonic_us() - asked_us);
         self.tasks.iter_mut().try_for_each(Task::committed)
     }
 
@@ -399,7 +408,7 @@ impl Session<'_> {
     fn write_log(&mut self, now_ms: i64) -> Result<()> {
         let query = &self.config.blueprint.query_id;
         for entry in std::mem::take(&mut self.log) {
-            tracing::debug!(query, topic = entry.topic, offset = entry.offset, reason = entry.reason, "bad record");
+            tracing::debug!(topic = entry.topic, offset = entry.offset, reason = entry.reason, "bad record");
             if let Some(topic) = &self.config.processing_log {
                 let json = entry.to_json(query, now_ms);
                 let value = Some(json.as_slice());
@@ -435,6 +444,7 @@ impl Session<'_> {
     /// Builds and restores tasks whose inputs are now all ours.
     fn assign(&mut self, assigned: Vec<TopicPartition>) -> Result<()> {
         self.assigned.extend(assigned);
+        let _phase = RestorePhase::begin(&self.config.metrics, self.config.clock.as_ref());
         let blueprint = &self.config.blueprint;
         for sub_topology in 0..blueprint.topology.sub_topologies.len() {
             for partition in 0..blueprint.task_count(sub_topology) {

@@ -18,6 +18,10 @@ pub trait StateBase: Send {
     fn apply(&mut self, writes: &mut dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<()>;
     /// Rough memory held, in bytes.
     fn memory_bytes(&self) -> usize;
+    /// About how many keys there are, for people; `None` when nobody counts.
+    fn rows(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// A named store of one task.
@@ -127,6 +131,11 @@ impl StateStore {
     /// A committed write read back from the changelog.
     pub fn restore(&mut self, writes: &mut dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<()> {
         self.base.apply(writes)
+    }
+
+    /// About how many keys the committed base holds, for people.
+    pub fn rows(&self) -> usize {
+        self.base.rows().unwrap_or(0)
     }
 
     /// Rough memory held, in bytes.
