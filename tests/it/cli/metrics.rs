@@ -20,6 +20,8 @@ INSERT INTO raw VALUES ('a', 'it is hot');
 INSERT INTO raw VALUES ('c', '{\"DEGREES\": 25}');
 ";
 
+const MATERIALIZED: &str = "store=\"Materialize\"";
+
 const RUN: [&str; 6] = ["run", "jobs", "--data-dir", "data", "--metrics-addr", "127.0.0.1:0"];
 
 fn machine() -> Machine {
@@ -75,7 +77,7 @@ fn metrics_and_health_of_two_starts() {
     let metrics = metrics_when(&address, |metrics| {
         sample(metrics, "eddyline_query_rows_in_total", query) == Some(3.0)
             && sample(metrics, "eddyline_query_rows_out_total", query) == Some(3.0)
-            && sample(metrics, "eddyline_query_state_rows", query).is_some_and(|rows| rows >= 3.0)
+            && sample(metrics, "eddyline_query_state_rows", MATERIALIZED) == Some(3.0)
     });
     assert!(metrics.starts_with("HTTP/1.1 200 OK\r\n"), "{metrics}");
     let value = |name: &str| sample(&metrics, name, query).unwrap_or_else(|| panic!("no {name} in {metrics}"));
@@ -84,7 +86,7 @@ fn metrics_and_health_of_two_starts() {
     assert_eq!(value("eddyline_query_lag_records"), 0.0);
     assert_eq!(value("eddyline_query_session_failures_total"), 0.0);
     assert_eq!(value("eddyline_query_rebalances_total"), 1.0);
-    assert!(value("eddyline_query_state_bytes") > 0.0);
+    assert!(sample(&metrics, "eddyline_query_state_bytes", MATERIALIZED) > Some(0.0), "{metrics}");
     assert!(value("eddyline_query_stream_time_seconds") > 1.6e9);
     let commits = value("eddyline_query_commits_total");
     assert!(commits >= 1.0, "{metrics}");
@@ -113,9 +115,8 @@ fn metrics_and_health_of_two_starts() {
     // The second start has the state back, and says how much that was.
     let mut running = machine.start(&RUN);
     let address = self::address(&mut running);
-    let metrics = metrics_when(&address, |metrics| {
-        sample(metrics, "eddyline_query_state_rows", query).is_some_and(|rows| rows >= 3.0)
-    });
+    let metrics =
+        metrics_when(&address, |metrics| sample(metrics, "eddyline_query_state_rows", MATERIALIZED) == Some(3.0));
     assert!(sample(&metrics, "eddyline_query_restored_records_total", query) >= Some(3.0), "{metrics}");
     assert_eq!(sample(&metrics, "eddyline_query_restore_remaining_records", query), Some(0.0));
     let (_, said) = running.terminate();
@@ -154,7 +155,7 @@ fn queries_tell_their_numbers_at_the_prompt() {
     machine.run(&["sql", "--data-dir", "data", "-f", "jobs/hottest.sql"]).expect(0);
     // The first of these waits until the query runs.
     let statements = "SELECT * FROM hottest WHERE sensor = 'a'; SHOW QUERIES EXTENDED;";
-    let said = machine.sql_until(statements, |out| out.contains("\"State Rows\":3"));
+    let said = machine.sql_until(statements, |out| !out.contains("\"State Rows\":0"));
     let row: serde_json::Value = serde_json::from_str(said.lines().last().expect("a line")).expect("one query");
     assert_eq!(row["State"], "RUNNING", "{row}");
     for column in ["Rows In", "Rows Out", "Late", "Errors", "Lag", "Commits", "State Bytes", "Failures"] {
