@@ -13,6 +13,8 @@ use crate::format::schema::HttpRegistry;
 pub struct EngineConfig {
     /// Names the command log, consumer groups and internal topics: one per deployment.
     pub service_id: String,
+    /// Tells this process from others with the same service id; best the same after a restart.
+    pub instance: String,
     /// Threads per persistent query.
     pub workers: usize,
     /// Defaults of session properties.
@@ -27,6 +29,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             service_id: "default".to_owned(),
+            instance: "0".to_owned(),
             workers: 1,
             properties: BTreeMap::new(),
             default_partitions: 1,
@@ -71,6 +74,11 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         about: "0 emits every update of a table; otherwise updates of one key are merged within a commit interval",
     },
     PropertyDoc { name: "commit.interval.ms", default: "100", about: "time between commits" },
+    PropertyDoc {
+        name: "commit.max.records",
+        default: "500000",
+        about: "so many records written make a commit due before its time",
+    },
     PropertyDoc {
         name: "idle.timeout.ms",
         default: "10000",
@@ -143,10 +151,12 @@ pub fn check(key: &str, value: &str) -> Result<()> {
     };
     let wrong = |expected: &str| Err(Error::semantic(format!("property {key} takes {expected}, not '{value}'")));
     match known.name {
-        "cache.max.bytes.buffering" | "commit.interval.ms" | "idle.timeout.ms" => match value.parse::<u64>() {
-            Ok(_) => Ok(()),
-            Err(_) => wrong("a number that is not negative"),
-        },
+        "cache.max.bytes.buffering" | "commit.interval.ms" | "commit.max.records" | "idle.timeout.ms" => {
+            match value.parse::<u64>() {
+                Ok(_) => Ok(()),
+                Err(_) => wrong("a number that is not negative"),
+            }
+        }
         "auto.offset.reset" if !["earliest", "latest"].contains(&value.to_lowercase().as_str()) => {
             wrong("earliest or latest")
         }
