@@ -4,6 +4,7 @@
 
 pub mod adhoc;
 pub mod backend;
+pub mod board;
 pub mod command_log;
 pub mod config;
 pub mod core;

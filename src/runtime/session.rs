@@ -12,19 +12,21 @@ use std::time::Duration;
 
 use arrow::array::ArrayRef;
 
+use super::build::Blueprint;
 use super::holdings::{Holdings, Wanted, inputs_of};
 use super::metrics::restoring::RestorePhase;
 use super::processing_log::Entry;
 use super::progress::Progress;
 use super::restore::{changelog_partition, restore};
 use super::task::{Output, Task, TaskIo};
-use super::worker::WorkerConfig;
+use super::worker::{Rows, WorkerConfig};
 use crate::broker::{
     CommittedOffset, Consumer, ConsumerOptions, OutRecord, Producer, ProducerOptions, Start, TopicPartition,
 };
 use crate::change::{ChangeBatch, RecordSet};
 use crate::error::{Error, Result};
 use crate::operator::{TableCodec, lookup, scan};
+use crate::state::StateStore;
 use crate::time::NO_TIME;
 
 /// Rows that may wait on one input before its partition is paused.
@@ -373,12 +375,10 @@ impl Session {
     }
 
     /// Rows of the table that the query keeps, of the partitions owned here: what is processed, committed or not.
-    pub fn read(&mut self, keys: Option<&[ArrayRef]>) -> Result<Vec<ChangeBatch>> {
-        let no_table = || Error::semantic("the query keeps no table");
+    pub fn read(&mut self, keys: Option<&[ArrayRef]>) -> Result<Rows> {
         let (sub_topology, store) = self.config.blueprint.materialization().ok_or_else(no_table)?;
-        let codec = TableCodec::new(self.config.blueprint.materialized_schema().ok_or_else(no_table)?)?;
         let now_ms = self.config.clock.now_ms();
-        let mut rows = Vec::new();
+        let mut rows = Rows::default();
         for task in self.holdings.tasks.iter_mut().filter(|task| task.sub_topology == sub_topology) {
             let mut io = TaskIo {
                 out: &mut self.out,
@@ -389,11 +389,8 @@ impl Session {
             };
             // Operators write to their stores when they prepare a commit.
             task.prepare_commit(&mut io)?;
-            let store = &task.stores()[store];
-            rows.push(match keys {
-                None => scan(store, &codec, usize::MAX)?,
-                Some(keys) => lookup(store, &codec, keys)?,
-            });
+            rows.partitions.push(task.partition);
+            rows.batches.push(read_table(&self.config.blueprint, &task.stores()[store], keys)?);
         }
         Ok(rows)
     }
@@ -406,5 +403,18 @@ impl Session {
             })
         });
         self.config.metrics.set_lag(self.index, lag.sum());
+    }
+}
+
+fn no_table() -> Error {
+    Error::semantic("the query keeps no table")
+}
+
+/// Rows of the table that a query keeps, out of its store.
+pub fn read_table(blueprint: &Blueprint, store: &StateStore, keys: Option<&[ArrayRef]>) -> Result<ChangeBatch> {
+    let codec = TableCodec::new(blueprint.materialized_schema().ok_or_else(no_table)?)?;
+    match keys {
+        None => scan(store, &codec, usize::MAX),
+        Some(keys) => lookup(store, &codec, keys),
     }
 }

@@ -77,7 +77,27 @@ pub struct ReadRequest {
     /// Keys to look up, one array per key column; `None` for all rows.
     pub keys: Option<Vec<ArrayRef>>,
     /// Where the rows go.
-    pub reply: Sender<Result<Vec<ChangeBatch>>>,
+    pub reply: Sender<Result<Rows>>,
+}
+
+/// A worker's part of a table.
+#[derive(Default)]
+pub struct Rows {
+    /// The partitions that it has.
+    pub partitions: Vec<i32>,
+    /// Their rows.
+    pub batches: Vec<ChangeBatch>,
+}
+
+/// Tells what a worker is doing.
+#[derive(Clone)]
+pub struct WorkerWatch(Arc<Mutex<WorkerState>>);
+
+impl WorkerWatch {
+    /// What it is doing.
+    pub fn state(&self) -> WorkerState {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// A running worker.
@@ -90,9 +110,9 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    /// What it is doing.
-    pub fn state(&self) -> WorkerState {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What it is doing, now and later.
+    pub fn watch(&self) -> WorkerWatch {
+        WorkerWatch(Arc::clone(&self.state))
     }
 
     /// Hands over a read request.
@@ -141,6 +161,15 @@ struct Worker {
     pause: Arc<AtomicBool>,
     state: Arc<Mutex<WorkerState>>,
     receiver: Receiver<ReadRequest>,
+}
+
+impl Drop for Worker {
+    /// A defect that ends the thread does not look like a query that runs.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.set_state(WorkerState::Failed("a defect ended the worker; start the process again".to_owned()));
+        }
+    }
 }
 
 impl Worker {
