@@ -106,7 +106,8 @@ impl Watched {
             }
             Doing::Running { metrics, workers } => {
                 status.numbers = metrics.numbers(now_us);
-                status.state = worst(workers.iter().map(WorkerWatch::state), &status.numbers);
+                let states = workers.iter().enumerate().map(|(i, worker)| (worker.state(), metrics.is_failing(i)));
+                status.state = worst(states, &status.numbers);
                 status.rows_in = metrics.rows_in.load(Relaxed);
                 status.rows_out = metrics.rows_out.load(Relaxed);
                 status.rows_late = metrics.rows_late.load(Relaxed);
@@ -136,16 +137,18 @@ fn fresh(info: &QueryInfo, state: QueryState) -> QueryStatus {
     }
 }
 
-/// The worst of a query's workers' states.
-fn worst(workers: impl Iterator<Item = WorkerState>, numbers: &QueryNumbers) -> QueryState {
+/// The worst of a query's workers' states. A failed one is restoring once it has partitions again.
+fn worst(workers: impl Iterator<Item = (WorkerState, bool)>, numbers: &QueryNumbers) -> QueryState {
     // A running worker restores when partitions come to it.
     let mut state = if numbers.restore.running { QueryState::Restoring } else { QueryState::Running };
-    for worker in workers {
+    for (worker, is_failing) in workers {
         match worker {
-            WorkerState::Failed(reason) => return QueryState::Error(reason),
+            WorkerState::Failed(reason) if is_failing => return QueryState::Error(reason),
             WorkerState::Paused => state = QueryState::Paused,
-            WorkerState::Restoring if state == QueryState::Running => state = QueryState::Restoring,
-            WorkerState::Restoring | WorkerState::Running | WorkerState::Stopped => {}
+            WorkerState::Restoring | WorkerState::Failed(_) if state == QueryState::Running => {
+                state = QueryState::Restoring;
+            }
+            WorkerState::Restoring | WorkerState::Failed(_) | WorkerState::Running | WorkerState::Stopped => {}
         }
     }
     state
@@ -158,13 +161,15 @@ mod tests {
     #[test]
     fn the_worst_worker_speaks_for_the_query() {
         use WorkerState::{Failed, Paused, Restoring, Running};
-        let of = |workers: &[WorkerState]| worst(workers.iter().cloned(), &QueryNumbers::default());
+        let of = |workers: &[WorkerState]| worst(workers.iter().map(|w| (w.clone(), true)), &QueryNumbers::default());
         assert_eq!(of(&[Running, Running]), QueryState::Running);
         assert_eq!(of(&[Running, Restoring]), QueryState::Restoring);
         assert_eq!(of(&[Paused, Restoring]), QueryState::Paused);
         assert_eq!(of(&[Restoring, Failed("x".to_owned()), Paused]), QueryState::Error("x".to_owned()));
         let mut numbers = QueryNumbers::default();
         numbers.restore.running = true;
-        assert_eq!(worst([Running].into_iter(), &numbers), QueryState::Restoring);
+        assert_eq!(worst([(Running, false)].into_iter(), &numbers), QueryState::Restoring);
+        let again = [(Failed("x".to_owned()), false), (Running, false)];
+        assert_eq!(worst(again.into_iter(), &QueryNumbers::default()), QueryState::Restoring);
     }
 }

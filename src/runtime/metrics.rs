@@ -18,6 +18,8 @@ use restoring::{RestoreCounters, RestoreNumbers};
 const STATE_INTERVAL_US: i64 = 1_000_000;
 /// No time yet.
 const NEVER_US: i64 = i64::MIN;
+/// A failed worker does not wait any more: it is trying.
+const AT_IT_US: i64 = NEVER_US + 1;
 
 /// Counters of one query, shared by its workers.
 #[derive(Debug)]
@@ -51,7 +53,7 @@ pub struct QueryMetrics {
 #[derive(Debug)]
 struct WorkerGauges {
     lag: AtomicU64,
-    /// When it tries again after a failure; [`NEVER_US`] while nothing is wrong.
+    /// When it tries again after a failure, or [`AT_IT_US`]; [`NEVER_US`] while nothing is wrong.
     retry_at_us: AtomicI64,
     measured_at_us: AtomicI64,
     stores: Vec<StoreGauges>,
@@ -87,7 +89,7 @@ pub struct QueryNumbers {
     pub restore: RestoreNumbers,
     /// Every store, in the order of the topology.
     pub stores: Vec<StoreNumbers>,
-    /// Time until the first failed worker tries again.
+    /// Time until the first failed worker tries again; zero while it does.
     pub retry_in: Option<Duration>,
 }
 
@@ -198,7 +200,7 @@ impl QueryMetrics {
             rebalances: load(&self.rebalances),
             restore: self.restore.numbers(load(&self.restored), now_us),
             stores: stores.collect(),
-            retry_in: retry_at_us.map(|at| Duration::from_micros((at - now_us).max(0) as u64)),
+            retry_in: retry_at_us.map(|at| Duration::from_micros(at.saturating_sub(now_us).max(0) as u64)),
         }
     }
 }

@@ -121,7 +121,7 @@ impl Session {
             self.holdings.revoke(&poll.revoked);
         }
         if !poll.assigned.is_empty() {
-            self.config.metrics.partitions_assigned(&poll.assigned);
+            self.config.metrics.partitions_assigned(self.index, &poll.assigned);
             self.commit()?;
             self.assign(poll.assigned)?;
             self.config.metrics.tasks_ready(self.holdings.tasks.len());

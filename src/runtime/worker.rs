@@ -177,7 +177,7 @@ impl Worker {
     fn run(&mut self) {
         let mut backoff_ms = 100;
         while !self.stopping() {
-            self.set_state(WorkerState::Restoring);
+            // One that failed stays so until it has partitions again.
             self.config.metrics.session_began(self.index);
             let commits = self.config.metrics.commits.load(Ordering::Relaxed);
             let Err(error) = self.session() else { break };

@@ -48,6 +48,7 @@ pub fn state(query: &QueryStatus) -> String {
             format!("{name} {} of {} records, {:.0} a second", restore.done, restore.planned, restore.rate())
         }
         QueryState::Error(reason) => match query.numbers.retry_in {
+            Some(Duration::ZERO) => format!("{name}: {reason}; trying again"),
             Some(wait) => format!("{name}: {reason}; tries again in {}", seconds(wait)),
             None => format!("{name}: {reason}"),
         },

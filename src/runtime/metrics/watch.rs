@@ -4,7 +4,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{NEVER_US, QueryMetrics};
+use super::{AT_IT_US, NEVER_US, QueryMetrics};
 use crate::broker::TopicPartition;
 use crate::error::{Error, ErrorKind};
 
@@ -16,8 +16,10 @@ pub fn worker_span(query: &str, worker: usize) -> tracing::Span {
 impl QueryMetrics {
     /// A worker makes its clients and joins the group.
     pub fn session_began(&self, worker: usize) {
-        if let Some(worker) = self.workers.get(worker) {
-            worker.retry_at_us.store(NEVER_US, Ordering::Relaxed);
+        if let Some(worker) = self.workers.get(worker)
+            && worker.retry_at_us.load(Ordering::Relaxed) != NEVER_US
+        {
+            worker.retry_at_us.store(AT_IT_US, Ordering::Relaxed);
         }
         tracing::info!("worker joins its group");
     }
@@ -34,11 +36,20 @@ impl QueryMetrics {
         }
     }
 
-    /// A worker has committed and left.
-    pub fn worker_ended(&self, worker: usize) {
+    /// Whether a worker's last session failed and the next one has no partitions yet.
+    pub fn is_failing(&self, worker: usize) -> bool {
+        self.workers.get(worker).is_some_and(|worker| worker.retry_at_us.load(Ordering::Relaxed) != NEVER_US)
+    }
+
+    fn is_well(&self, worker: usize) {
         if let Some(worker) = self.workers.get(worker) {
             worker.retry_at_us.store(NEVER_US, Ordering::Relaxed);
         }
+    }
+
+    /// A worker has committed and left.
+    pub fn worker_ended(&self, worker: usize) {
+        self.is_well(worker);
         tracing::info!("worker ended");
     }
 
@@ -49,8 +60,9 @@ impl QueryMetrics {
     }
 
     /// The group gave a worker partitions.
-    pub fn partitions_assigned(&self, assigned: &[TopicPartition]) {
+    pub fn partitions_assigned(&self, worker: usize, assigned: &[TopicPartition]) {
         Self::add(&self.rebalances, 1);
+        self.is_well(worker);
         tracing::info!(partitions = names(assigned), "partitions assigned");
     }
 
@@ -79,7 +91,11 @@ mod tests {
         assert_eq!(retry_in(1_300_000), Some(Duration::from_millis(500)));
         assert_eq!(retry_in(9_000_000), Some(Duration::ZERO));
         metrics.session_began(1);
-        assert_eq!(retry_in(1_300_000), None);
+        assert_eq!((retry_in(1_300_000), metrics.is_failing(1)), (Some(Duration::ZERO), true));
+        metrics.partitions_assigned(1, &[TopicPartition::new("t", 0)]);
+        assert_eq!((retry_in(1_300_000), metrics.is_failing(1)), (None, false));
+        metrics.session_began(1);
+        assert!(!metrics.is_failing(1));
         assert_eq!(metrics.numbers(0).session_failures, 1);
     }
 }
