@@ -167,13 +167,16 @@ impl QueryMetrics {
         self.workers.iter().map(|worker| worker.lag.load(Ordering::Relaxed)).sum()
     }
 
-    /// Looks at how much a worker's stores hold, at most once a second.
-    pub fn measure_state(&self, worker: usize, tasks: &[Task], now_us: i64) {
+    /// Looks at what a worker's tasks hold, at most once a second.
+    pub fn measure(&self, worker: usize, tasks: &[Task], now_us: i64) {
         let Some(gauges) = self.workers.get(worker) else { return };
         if now_us < gauges.measured_at_us.load(Ordering::Relaxed).saturating_add(STATE_INTERVAL_US) {
             return;
         }
         gauges.measured_at_us.store(now_us, Ordering::Relaxed);
+        // Restored tasks know it before their first record.
+        let newest = tasks.iter().map(Task::stream_time).max().unwrap_or(NO_TIME);
+        self.stream_time.fetch_max(newest, Ordering::Relaxed);
         for (name, gauge) in self.stores.iter().zip(&gauges.stores) {
             let of_name = || tasks.iter().flat_map(Task::stores).filter(|store| store.name() == name);
             gauge.rows.store(of_name().map(|store| store.rows() as u64).sum(), Ordering::Relaxed);

@@ -99,6 +99,9 @@ pub fn runtime(query: &QueryStatus) -> String {
 }
 
 fn seconds(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        return millis(time.as_micros() as u64);
+    }
     format!("{:.1} s", time.as_secs_f64())
 }
 

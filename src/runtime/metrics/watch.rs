@@ -2,6 +2,7 @@
 //!
 //! Workers run inside of [`worker_span`], so that every line of theirs names query and worker.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use super::{AT_IT_US, NEVER_US, QueryMetrics};
@@ -72,8 +73,14 @@ impl QueryMetrics {
     }
 }
 
+/// `orders[0,1] payments[0]`
 fn names(partitions: &[TopicPartition]) -> String {
-    partitions.iter().map(TopicPartition::to_string).collect::<Vec<_>>().join(" ")
+    let mut topics: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for partition in partitions {
+        topics.entry(&*partition.topic).or_default().push(partition.partition.to_string());
+    }
+    let topics: Vec<String> = topics.iter().map(|(topic, numbers)| format!("{topic}[{}]", numbers.join(","))).collect();
+    topics.join(" ")
 }
 
 #[cfg(test)]
@@ -81,6 +88,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn partitions_are_told_by_topic() {
+        let partitions = [("b", 0), ("a", 1), ("b", 3)].map(|(topic, number)| TopicPartition::new(topic, number));
+        assert_eq!(names(&partitions), "a[1] b[0,3]");
+    }
 
     #[test]
     fn a_failed_session_says_when_the_next_one_begins() {
