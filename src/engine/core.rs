@@ -247,6 +247,7 @@ impl Inner {
         self.log.append(command)?;
         self.diverged = false;
         self.interpreter.next_id = self.log.next();
+        self.live.clean_up();
         Ok(())
     }
 
@@ -469,6 +470,7 @@ fn follow(engine: &Weak<Engine>, end: &Receiver<()>) {
             tracing::warn!(%error, "the command log cannot be followed at the moment");
         }
         inner.live.retry_stalled();
+        inner.live.clean_up();
     }
 }
 

@@ -62,6 +62,13 @@ struct Stalled {
     next_try_us: i64,
 }
 
+/// What an ended query left on the broker.
+struct Ended {
+    group: String,
+    topics: Vec<String>,
+    tries: usize,
+}
+
 /// Queries as workers on a broker.
 pub struct Live {
     config: EngineConfig,
@@ -76,6 +83,8 @@ pub struct Live {
     recalled: IndexMap<String, (QueryStart, bool)>,
     /// Queries that should run and could not be started.
     stalled: BTreeMap<String, Stalled>,
+    /// What ended queries left on the broker.
+    ended: Vec<Ended>,
     inserter: Option<Box<dyn Producer>>,
 }
 
@@ -91,6 +100,7 @@ impl Live {
             queries: BTreeMap::new(),
             recalled: IndexMap::new(),
             stalled: BTreeMap::new(),
+            ended: Vec::new(),
             inserter: None,
         }
     }
@@ -251,17 +261,29 @@ impl Live {
         Ok(())
     }
 
-    /// Deletes the group, which its last members may be leaving at this moment.
-    fn delete_group(&self, group: &str) {
-        let mut tries = 0;
-        while let Err(error) = self.broker.delete_group(group) {
-            tries += 1;
-            if error.kind() != ErrorKind::Conflict || tries > GROUP_DELETION_TRIES {
-                tracing::warn!(group, %error, "consumer group left behind");
-                return;
+    /// Removes what ended queries leave on the broker. Other processes' workers may be leaving a group at this moment:
+    /// then it is tried again at the next call.
+    pub fn clean_up(&mut self) {
+        let broker = &self.broker;
+        self.ended.retain_mut(|ended| {
+            for topic in std::mem::take(&mut ended.topics) {
+                match broker.delete_topic(&topic) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => {
+                        tracing::warn!(topic, %error, "internal topic left behind");
+                    }
+                    _ => {}
+                }
             }
-            self.clock.sleep(Duration::from_millis(250));
-        }
+            ended.tries += 1;
+            match broker.delete_group(&ended.group) {
+                Err(error) if error.kind() == ErrorKind::Conflict && ended.tries < GROUP_DELETION_TRIES => true,
+                Err(error) => {
+                    tracing::warn!(group = ended.group, %error, "consumer group left behind");
+                    false
+                }
+                Ok(()) => false,
+            }
+        });
     }
 }
 
@@ -322,15 +344,8 @@ impl Backend for Live {
             }
             (None, None) => return Ok(()),
         };
-        for topic in blueprint.internal_topics() {
-            match self.broker.delete_topic(&topic.name) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    tracing::warn!(topic = topic.name, %error, "internal topic left behind");
-                }
-                _ => {}
-            }
-        }
-        self.delete_group(&self.prefix(query_id));
+        let topics = blueprint.internal_topics().into_iter().map(|topic| topic.name).collect();
+        self.ended.push(Ended { group: self.prefix(query_id), topics, tries: 0 });
         Ok(())
     }
 
