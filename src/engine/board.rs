@@ -17,6 +17,9 @@ use crate::runtime::QueryMetrics;
 use crate::runtime::worker::{WorkerState, WorkerWatch};
 use crate::time::{Clock, NO_TIME};
 
+/// A worker that makes no step for so long is stuck: one takes milliseconds.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+
 /// Every persistent query as of the last time that the engine was let go.
 pub struct Board {
     clock: Arc<dyn Clock>,
@@ -106,8 +109,12 @@ impl Watched {
             }
             Doing::Running { metrics, workers } => {
                 status.numbers = metrics.numbers(now_us);
-                let states = workers.iter().enumerate().map(|(i, worker)| (worker.state(), metrics.is_failing(i)));
-                status.state = worst(states, &status.numbers);
+                let worker = |(i, worker): (usize, &WorkerWatch)| Worker {
+                    state: worker.state(),
+                    is_failing: metrics.is_failing(i),
+                    silence: metrics.silence(i, now_us),
+                };
+                status.state = worst(workers.iter().enumerate().map(worker), status.numbers.restore.running);
                 status.rows_in = metrics.rows_in.load(Relaxed);
                 status.rows_out = metrics.rows_out.load(Relaxed);
                 status.rows_late = metrics.rows_late.load(Relaxed);
@@ -137,18 +144,31 @@ fn fresh(info: &QueryInfo, state: QueryState) -> QueryStatus {
     }
 }
 
-/// The worst of a query's workers' states. A failed one is restoring once it has partitions again.
-fn worst(workers: impl Iterator<Item = (WorkerState, bool)>, numbers: &QueryNumbers) -> QueryState {
+/// What is known of a worker.
+struct Worker {
+    state: WorkerState,
+    is_failing: bool,
+    silence: Duration,
+}
+
+/// The worst of a query's workers' states. A failed one is restoring once it has partitions again; one that makes no
+/// step for long waits for a broker that does not answer, whatever it says.
+fn worst(workers: impl Iterator<Item = Worker>, restores: bool) -> QueryState {
     // A running worker restores when partitions come to it.
-    let mut state = if numbers.restore.running { QueryState::Restoring } else { QueryState::Running };
-    for (worker, is_failing) in workers {
-        match worker {
-            WorkerState::Failed(reason) if is_failing => return QueryState::Error(reason),
+    let mut state = if restores { QueryState::Restoring } else { QueryState::Running };
+    for worker in workers {
+        match worker.state {
+            WorkerState::Failed(reason) if worker.is_failing => return QueryState::Error(reason),
+            WorkerState::Stopped => {}
+            _ if !restores && worker.silence >= SILENCE_MAX => {
+                let seconds = worker.silence.as_secs();
+                return QueryState::Error(format!("a worker has waited for the broker for {seconds} s"));
+            }
             WorkerState::Paused => state = QueryState::Paused,
             WorkerState::Restoring | WorkerState::Failed(_) if state == QueryState::Running => {
                 state = QueryState::Restoring;
             }
-            WorkerState::Restoring | WorkerState::Failed(_) | WorkerState::Running | WorkerState::Stopped => {}
+            WorkerState::Restoring | WorkerState::Failed(_) | WorkerState::Running => {}
         }
     }
     state
@@ -160,16 +180,21 @@ mod tests {
 
     #[test]
     fn the_worst_worker_speaks_for_the_query() {
-        use WorkerState::{Failed, Paused, Restoring, Running};
-        let of = |workers: &[WorkerState]| worst(workers.iter().map(|w| (w.clone(), true)), &QueryNumbers::default());
-        assert_eq!(of(&[Running, Running]), QueryState::Running);
-        assert_eq!(of(&[Running, Restoring]), QueryState::Restoring);
-        assert_eq!(of(&[Paused, Restoring]), QueryState::Paused);
-        assert_eq!(of(&[Restoring, Failed("x".to_owned()), Paused]), QueryState::Error("x".to_owned()));
-        let mut numbers = QueryNumbers::default();
-        numbers.restore.running = true;
-        assert_eq!(worst([(Running, false)].into_iter(), &numbers), QueryState::Restoring);
-        let again = [(Failed("x".to_owned()), false), (Running, false)];
-        assert_eq!(worst(again.into_iter(), &QueryNumbers::default()), QueryState::Restoring);
+        use WorkerState::{Failed, Paused, Restoring, Running, Stopped};
+        let failed = || Failed("x".to_owned());
+        let worker = |state, is_failing, seconds| Worker { state, is_failing, silence: Duration::from_secs(seconds) };
+        let of = |states: Vec<WorkerState>| worst(states.into_iter().map(|state| worker(state, true, 0)), false);
+        assert_eq!(of(vec![Running, Running]), QueryState::Running);
+        assert_eq!(of(vec![Running, Restoring]), QueryState::Restoring);
+        assert_eq!(of(vec![Paused, Restoring]), QueryState::Paused);
+        assert_eq!(of(vec![Restoring, failed(), Paused]), QueryState::Error("x".to_owned()));
+        let one = |state, seconds, restores| worst([worker(state, false, seconds)].into_iter(), restores);
+        assert_eq!(one(failed(), 1, false), QueryState::Restoring, "it has partitions again");
+        assert_eq!(one(Running, 1, true), QueryState::Restoring);
+        let silent = QueryState::Error("a worker has waited for the broker for 12 s".to_owned());
+        assert_eq!(one(Running, 12, false), silent);
+        assert_eq!(one(Restoring, 12, false), silent, "it cannot join");
+        assert_eq!(one(Running, 12, true), QueryState::Restoring, "a long restore is one step");
+        assert_eq!(one(Stopped, 12, false), QueryState::Running);
     }
 }

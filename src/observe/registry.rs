@@ -154,6 +154,11 @@ pub const METRICS: &[Metric] = &[
         "sessions of workers that ended with an error or were fenced; each is followed by a restore",
         |query| Some(query.numbers.session_failures as f64),
     ),
+    gauge(
+        "eddyline_query_silence_seconds",
+        "time since the last step of the slowest worker: more than 10 s outside of a restore is an error",
+        |query| Some(query.numbers.silence.as_secs_f64()),
+    ),
     counter(
         "eddyline_query_rebalances_total",
         "how often the consumer group gave partitions to a worker or took some away",

@@ -56,6 +56,8 @@ struct WorkerGauges {
     /// When it tries again after a failure, or [`AT_IT_US`]; [`NEVER_US`] while nothing is wrong.
     retry_at_us: AtomicI64,
     measured_at_us: AtomicI64,
+    /// The end of its last step.
+    stepped_at_us: AtomicI64,
     stores: Vec<StoreGauges>,
 }
 
@@ -71,6 +73,7 @@ impl WorkerGauges {
             lag: AtomicU64::new(0),
             retry_at_us: AtomicI64::new(NEVER_US),
             measured_at_us: AtomicI64::new(NEVER_US),
+            stepped_at_us: AtomicI64::new(NEVER_US),
             stores: (0..stores).map(|_| StoreGauges::default()).collect(),
         }
     }
@@ -89,6 +92,8 @@ pub struct QueryNumbers {
     pub restore: RestoreNumbers,
     /// Every store, in the order of the topology.
     pub stores: Vec<StoreNumbers>,
+    /// Time since the last step of the worker that is longest without one.
+    pub silence: Duration,
     /// Time until the first failed worker tries again; zero while it does.
     pub retry_in: Option<Duration>,
 }
@@ -167,9 +172,10 @@ impl QueryMetrics {
         self.workers.iter().map(|worker| worker.lag.load(Ordering::Relaxed)).sum()
     }
 
-    /// Looks at what a worker's tasks hold, at most once a second.
-    pub fn measure(&self, worker: usize, tasks: &[Task], now_us: i64) {
+    /// A worker has made a step; at most once a second this looks at what its tasks hold.
+    pub fn stepped(&self, worker: usize, tasks: &[Task], now_us: i64) {
         let Some(gauges) = self.workers.get(worker) else { return };
+        gauges.stepped_at_us.store(now_us, Ordering::Relaxed);
         if now_us < gauges.measured_at_us.load(Ordering::Relaxed).saturating_add(STATE_INTERVAL_US) {
             return;
         }
@@ -182,6 +188,12 @@ impl QueryMetrics {
             gauge.rows.store(of_name().map(|store| store.rows() as u64).sum(), Ordering::Relaxed);
             gauge.bytes.store(of_name().map(|store| store.memory_bytes() as u64).sum(), Ordering::Relaxed);
         }
+    }
+
+    /// Time since a worker's last step.
+    pub fn silence(&self, worker: usize, now_us: i64) -> Duration {
+        let at_us = self.workers.get(worker).map_or(NEVER_US, |worker| worker.stepped_at_us.load(Ordering::Relaxed));
+        if at_us == NEVER_US { Duration::ZERO } else { Duration::from_micros((now_us - at_us).max(0) as u64) }
     }
 
     /// Everything but the rows, as it is now.
@@ -203,6 +215,7 @@ impl QueryMetrics {
             rebalances: load(&self.rebalances),
             restore: self.restore.numbers(load(&self.restored), now_us),
             stores: stores.collect(),
+            silence: (0..self.workers.len()).map(|worker| self.silence(worker, now_us)).max().unwrap_or_default(),
             retry_in: retry_at_us.map(|at| Duration::from_micros(at.saturating_sub(now_us).max(0) as u64)),
         }
     }
@@ -229,6 +242,9 @@ mod tests {
         assert_eq!(numbers.stores, [store("a", 0, 50), store("b", 5, 0)]);
         assert_eq!((numbers.state_rows(), numbers.state_bytes()), (5, 50));
         assert_eq!((numbers.commits.count(), metrics.commits.load(Ordering::Relaxed)), (2, 2));
-        assert_eq!(numbers.retry_in, None);
+        assert_eq!((numbers.retry_in, numbers.silence), (None, Duration::ZERO));
+        metrics.stepped(0, &[], 1_000_000);
+        metrics.stepped(1, &[], 3_000_000);
+        assert_eq!(metrics.numbers(4_000_000).silence, Duration::from_secs(3));
     }
 }

@@ -137,7 +137,7 @@ impl Session {
         self.throttle()?;
         self.report_lag();
         let now_us = self.config.clock.monotonic_us();
-        self.config.metrics.measure(self.index, &self.holdings.tasks, now_us);
+        self.config.metrics.stepped(self.index, &self.holdings.tasks, now_us);
         Ok(())
     }
 

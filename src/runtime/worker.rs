@@ -178,7 +178,7 @@ impl Worker {
         let mut backoff_ms = 100;
         while !self.stopping() {
             // One that failed stays so until it has partitions again.
-            self.config.metrics.session_began(self.index);
+            self.config.metrics.session_began(self.index, self.config.clock.monotonic_us());
             let commits = self.config.metrics.commits.load(Ordering::Relaxed);
             let Err(error) = self.session() else { break };
             if self.config.metrics.commits.load(Ordering::Relaxed) > commits {

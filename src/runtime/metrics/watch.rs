@@ -16,11 +16,12 @@ pub fn worker_span(query: &str, worker: usize) -> tracing::Span {
 
 impl QueryMetrics {
     /// A worker makes its clients and joins the group.
-    pub fn session_began(&self, worker: usize) {
-        if let Some(worker) = self.workers.get(worker)
-            && worker.retry_at_us.load(Ordering::Relaxed) != NEVER_US
-        {
-            worker.retry_at_us.store(AT_IT_US, Ordering::Relaxed);
+    pub fn session_began(&self, worker: usize, now_us: i64) {
+        if let Some(worker) = self.workers.get(worker) {
+            worker.stepped_at_us.store(now_us, Ordering::Relaxed);
+            if worker.retry_at_us.load(Ordering::Relaxed) != NEVER_US {
+                worker.retry_at_us.store(AT_IT_US, Ordering::Relaxed);
+            }
         }
         tracing::info!("worker joins its group");
     }
@@ -103,11 +104,11 @@ mod tests {
         let retry_in = |now_us| metrics.numbers(now_us).retry_in;
         assert_eq!(retry_in(1_300_000), Some(Duration::from_millis(500)));
         assert_eq!(retry_in(9_000_000), Some(Duration::ZERO));
-        metrics.session_began(1);
+        metrics.session_began(1, 0);
         assert_eq!((retry_in(1_300_000), metrics.is_failing(1)), (Some(Duration::ZERO), true));
         metrics.partitions_assigned(1, &[TopicPartition::new("t", 0)]);
         assert_eq!((retry_in(1_300_000), metrics.is_failing(1)), (None, false));
-        metrics.session_began(1);
+        metrics.session_began(1, 0);
         assert!(!metrics.is_failing(1));
         assert_eq!(metrics.numbers(0).session_failures, 1);
     }
