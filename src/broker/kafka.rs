@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll as TaskPoll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::{Metadata, MetadataTopic};
 
-use self::consumer::{ANSWER, KafkaConsumer, committed, wait_a_little, watermarks};
+use self::consumer::{ANSWER, KafkaConsumer, committed, offset_list, wait_a_little, watermarks};
 use self::error::{crate_failed, kind};
 use self::native::NativeConsumer;
 use self::producer::KafkaProducer;
@@ -48,6 +48,8 @@ struct Shared {
     extra: BTreeMap<String, String>,
     /// Asks for metadata; as a consumer, since asking as a producer may create topics.
     probe: NativeConsumer,
+    /// Asks for offsets that transactions still hide; made when first needed.
+    uncommitted: OnceLock<NativeConsumer>,
     admin: AdminClient<DefaultClientContext>,
 }
 
@@ -69,7 +71,13 @@ impl KafkaBroker {
         let mut config = base_config(bootstrap);
         config.extend(extra.clone());
         let admin: AdminClient<DefaultClientContext> = config.create().map_err(creating)?;
-        let shared = Shared { bootstrap: bootstrap.to_owned(), extra: extra.clone(), probe, admin };
+        let shared = Shared {
+            bootstrap: bootstrap.to_owned(),
+            extra: extra.clone(),
+            probe,
+            uncommitted: OnceLock::new(),
+            admin,
+        };
         shared.greet()?;
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -293,5 +301,27 @@ impl Broker for KafkaBroker {
 
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
         watermarks(&self.shared.probe, partition)
+    }
+
+    fn purge(&self, before: &[(TopicPartition, i64)]) -> Result<()> {
+        let list = offset_list(before.iter().map(|(partition, offset)| (partition, *offset, None)))?;
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+        let doing = "deleting records that have been read";
+        let purged = wait(self.shared.admin.delete_records(&list, &options));
+        let purged = purged.map_err(|error| crate_failed(doing, &error))?;
+        let refused = purged.elements().into_iter().find_map(|element| element.error().err());
+        refused.map_or(Ok(()), |error| Err(crate_failed(doing, &error)))
+    }
+
+    fn high_watermark(&self, partition: &TopicPartition) -> Result<i64> {
+        let probe = match self.shared.uncommitted.get() {
+            Some(probe) => probe,
+            None => {
+                let options = ConsumerOptions { read_uncommitted: true, ..ConsumerOptions::default() };
+                let probe = self.shared.consumer(&options)?;
+                self.shared.uncommitted.get_or_init(|| probe)
+            }
+        };
+        Ok(watermarks(probe, partition)?.1)
     }
 }

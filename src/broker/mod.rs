@@ -86,6 +86,17 @@ pub trait Broker: Send + Sync + fmt::Debug {
     /// First offset and one past the last one that a `read_committed` reader may see. On Kafka the end may count
     /// markers of transactions: to know whether all is read, ask [`Consumer::end_offset`].
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)>;
+    /// One past the last record of the partition, whether its transaction is decided or not: more than the end in
+    /// [`Broker::offsets`] while one is open.
+    fn high_watermark(&self, partition: &TopicPartition) -> Result<i64> {
+        Ok(self.offsets(partition)?.1)
+    }
+    /// Forgets the records before these offsets.
+    fn purge(&self, before: &[(TopicPartition, i64)]) -> Result<()>;
+    /// Tells a topic from an earlier one of its name; empty when the broker cannot.
+    fn incarnation(&self, _topic: &str) -> Result<String> {
+        Ok(String::new())
+    }
 }
 
 /// How a consumer reads.

@@ -140,7 +140,7 @@ fn log_status(query: &QueryStatus) {
             errors = query.errors,
             commit_p99_ms = query.numbers.commits.quantile_us(0.99).map(|us| us as f64 / 1000.0),
             state_rows = query.numbers.state_rows(),
-            state_bytes = query.numbers.state_bytes(),
+            state_bytes = query.numbers.state_memory_bytes(),
             session_failures = query.numbers.session_failures,
             "query"
         ),

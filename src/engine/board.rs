@@ -160,9 +160,11 @@ fn worst(workers: impl Iterator<Item = Worker>, restores: bool) -> QueryState {
         match worker.state {
             WorkerState::Failed(reason) if worker.is_failing => return QueryState::Error(reason),
             WorkerState::Stopped => {}
-            _ if !restores && worker.silence >= SILENCE_MAX => {
+            _ if worker.silence >= SILENCE_MAX => {
                 let seconds = worker.silence.as_secs();
-                return QueryState::Error(format!("a worker has waited for the broker for {seconds} s"));
+                return QueryState::Error(format!(
+                    "a worker has made no step for {seconds} s, as when the broker does not answer"
+                ));
             }
             WorkerState::Paused => state = QueryState::Paused,
             WorkerState::Restoring | WorkerState::Failed(_) if state == QueryState::Running => {
@@ -191,10 +193,10 @@ mod tests {
         let one = |state, seconds, restores| worst([worker(state, false, seconds)].into_iter(), restores);
         assert_eq!(one(failed(), 1, false), QueryState::Restoring, "it has partitions again");
         assert_eq!(one(Running, 1, true), QueryState::Restoring);
-        let silent = QueryState::Error("a worker has waited for the broker for 12 s".to_owned());
+        let silent =
+            QueryState::Error("a worker has made no step for 12 s, as when the broker does not answer".to_owned());
         assert_eq!(one(Running, 12, false), silent);
         assert_eq!(one(Restoring, 12, false), silent, "it cannot join");
-        assert_eq!(one(Running, 12, true), QueryState::Restoring, "a long restore is one step");
         assert_eq!(one(Stopped, 12, false), QueryState::Running);
     }
 }

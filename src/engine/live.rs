@@ -13,17 +13,18 @@ use crate::catalog::Source;
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Formats;
-use crate::plan::topology::Changelog;
 use crate::runtime::processing_log;
+use crate::runtime::restore::TOMBSTONES_MS;
 use crate::runtime::sink::SinkWriter;
 use crate::runtime::task::Output;
 use crate::runtime::worker::{self, WorkerConfig, WorkerHandle};
 use crate::runtime::{Blueprint, QueryMetrics};
+use crate::state::StateEnv;
 use crate::time::Clock;
 use crate::types::Column;
 
-/// How long records of repartition topics are kept, by the wall clock: far longer than any worker lags.
-const REPARTITION_RETENTION_MS: i64 = 7 * 24 * 3_600_000;
+/// Segments of internal topics: the newest one is neither compacted nor given back, so it is small.
+const SEGMENT_BYTES: &str = "52428800";
 
 /// Pause before a query that could not be started is tried again, at first and at most.
 const STALLED_BACKOFF_MS: i64 = 500;
@@ -115,6 +116,11 @@ impl Live {
         &self.broker
     }
 
+    /// Where state is kept.
+    pub fn state(&self) -> &StateEnv {
+        &self.config.state
+    }
+
     /// The clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
@@ -140,14 +146,17 @@ impl Live {
     fn ensure_internal_topics(&self, blueprint: &Blueprint) -> Result<()> {
         let entry = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         for topic in blueprint.internal_topics() {
+            let segment = entry("segment.bytes", SEGMENT_BYTES);
             let config = match topic.changelog {
-                None => {
-                    let retention = REPARTITION_RETENTION_MS.to_string();
-                    vec![entry("cleanup.policy", "delete"), entry("retention.ms", &retention)]
-                }
-                Some(Changelog::Topic { .. } | Changelog::SinkTopic | Changelog::None) => {
-                    vec![entry("cleanup.policy", "compact")]
-                }
+                // Workers delete what they have read; time does not, or a query that stood still would lose records.
+                None => vec![entry("cleanup.policy", "delete"), entry("retention.ms", "-1"), segment],
+                // Windows as well: operators delete what is over by stream time. Deletion by age goes by the wall clock
+                // and would take windows that are still open from a query that stood still.
+                Some(_) => vec![
+                    entry("cleanup.policy", "compact"),
+                    entry("delete.retention.ms", &TOMBSTONES_MS.to_string()),
+                    segment,
+                ],
             };
             self.ensure_topic(&topic.name, topic.partitions, config)?;
         }
@@ -247,7 +256,6 @@ impl Live {
             clock: self.clock.clone(),
             metrics: metrics.clone(),
             group: prefix.clone(),
-            instance: self.config.instance.clone(),
             start: properties.start(),
             commit_interval_ms: properties.number("commit.interval.ms").max(1),
             commit_records_max: properties.number("commit.max.records").max(1) as u64,
@@ -255,6 +263,7 @@ impl Live {
             coalesce: properties.number("cache.max.bytes.buffering") > 0,
             exactly_once: !properties.get("processing.guarantee").eq_ignore_ascii_case("at_least_once"),
             processing_log: Some(log_topic),
+            state: self.config.state.clone(),
         };
         let workers = (0..workers).map(|i| worker::spawn(config.clone(), i)).collect::<Result<_>>()?;
         self.queries.insert(query.id.clone(), RunningQuery { blueprint, metrics, workers });
@@ -345,6 +354,7 @@ impl Backend for Live {
             (None, None) => return Ok(()),
         };
         let topics = blueprint.internal_topics().into_iter().map(|topic| topic.name).collect();
+        self.config.state.remove_query(query_id);
         self.ended.push(Ended { group: self.prefix(query_id), topics, tries: 0 });
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What is there now: a table's rows from the query that keeps it, or a topic read from its first record to its end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::runtime::session::read_table;
 use crate::runtime::source::SourceReader;
 use crate::runtime::worker::ReadRequest;
 use crate::runtime::{Blueprint, QueryMetrics};
-use crate::state::RowCodec;
+use crate::state::{RowCodec, StateEnv};
 use crate::time::Clock;
 use crate::types::SourceKind;
 
@@ -56,23 +57,23 @@ pub fn materialised(engine: &Engine, source: &Source, keys: Option<&[ArrayRef]>)
     }
     let Some((sub_topology, index)) = blueprint.materialization() else { return Ok(None) };
     for partition in (0..blueprint.task_count(sub_topology)).filter(|partition| !here.contains(partition)) {
-        batches.push(elsewhere(broker.as_ref(), clock.as_ref(), &blueprint, (sub_topology, index, partition), keys)?);
+        batches.push(elsewhere(&broker, &clock, &blueprint, (sub_topology, index, partition), keys)?);
     }
     Ok(Some(batches))
 }
 
 /// Rows of a partition that another process works on: what it has committed, out of the changelog.
 fn elsewhere(
-    broker: &dyn Broker,
-    clock: &dyn Clock,
+    broker: &Arc<dyn Broker>,
+    clock: &Arc<dyn Clock>,
     blueprint: &Blueprint,
     (sub_topology, index, partition): (usize, usize, i32),
     keys: Option<&[ArrayRef]>,
 ) -> Result<ChangeBatch> {
-    let mut store = blueprint.stores(sub_topology).swap_remove(index);
+    let mut store = blueprint.stores(sub_topology, partition, &StateEnv::memory()).swap_remove(index);
     if let Some(topic) = blueprint.changelog_topic(sub_topology, index) {
         let changelog = TopicPartition::new(topic, partition);
-        restore(broker, &changelog, &mut store, &QueryMetrics::new(0), clock)?;
+        restore(broker, clock, &Arc::new(QueryMetrics::new(0)), changelog, &mut store)?;
     }
     read_table(blueprint, &store, keys)
 }

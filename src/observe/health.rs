@@ -37,7 +37,7 @@ fn one(query: &QueryStatus) -> Value {
         }
         QueryState::Restoring => {
             report["restored_records"] = json!(query.numbers.restore.done);
-            report["remaining_records"] = json!(query.numbers.restore.remaining());
+            report["remaining_records"] = json!(query.numbers.restore.remaining);
         }
         QueryState::Running | QueryState::Paused => {}
     }

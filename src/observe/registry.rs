@@ -128,20 +128,26 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "eddyline_query_state_rows",
         kind: Kind::Gauge,
-        about: "keys in a store, as of a second ago at most",
+        about: "keys in a store, roughly; of all stores as of a second ago at most",
         reading: Reading::Store(|store| store.rows),
     },
     Metric {
         name: "eddyline_query_state_bytes",
         kind: Kind::Gauge,
-        about: "memory that a store takes, roughly, as of a second ago at most",
-        reading: Reading::Store(|store| store.bytes),
+        about: "memory that a store takes, roughly",
+        reading: Reading::Store(|store| store.memory_bytes),
+    },
+    Metric {
+        name: "eddyline_query_state_disk_bytes",
+        kind: Kind::Gauge,
+        about: "what a store takes on the local disk, roughly",
+        reading: Reading::Store(|store| store.disk_bytes),
     },
     counter("eddyline_query_restored_records_total", "records read from changelogs to restore stores", |query| {
         Some(query.numbers.restore.total as f64)
     }),
     gauge("eddyline_query_restore_remaining_records", "records that the running restore has still to read", |query| {
-        Some(query.numbers.restore.remaining() as f64)
+        Some(query.numbers.restore.remaining as f64)
     }),
     gauge("eddyline_query_restore_records_per_second", "speed of the running restore, or of the last one", |query| {
         Some(query.numbers.restore.rate())
@@ -156,7 +162,7 @@ pub const METRICS: &[Metric] = &[
     ),
     gauge(
         "eddyline_query_silence_seconds",
-        "time since the last step of the slowest worker: more than 10 s outside of a restore is an error",
+        "time since the last step of the slowest worker: more than 10 s is an error",
         |query| Some(query.numbers.silence.as_secs_f64()),
     ),
     counter(

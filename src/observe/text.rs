@@ -109,7 +109,7 @@ pub(super) mod tests {
             lag: 7,
             stream_time: None,
             numbers: QueryNumbers {
-                stores: vec![StoreNumbers { name: "aggregate".to_owned(), rows: 5, bytes: 640 }],
+                stores: vec![StoreNumbers { name: "aggregate".to_owned(), rows: 5, memory_bytes: 640, disk_bytes: 0 }],
                 ..QueryNumbers::default()
             },
         }

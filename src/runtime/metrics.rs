@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::task::Task;
 use crate::time::NO_TIME;
 use histogram::{Histogram, HistogramNumbers};
-use restoring::{RestoreCounters, RestoreNumbers};
+use restoring::{RestoreNumbers, RestoreTimes};
 
 /// Time between two looks at how much the stores hold.
 const STATE_INTERVAL_US: i64 = 1_000_000;
@@ -36,6 +36,8 @@ pub struct QueryMetrics {
     pub commits: AtomicU64,
     /// Records read from changelogs while restoring.
     pub restored: AtomicU64,
+    /// Records of changelogs that stores being restored still have before them.
+    pub restore_remaining: AtomicU64,
     /// Highest stream time of any task.
     pub stream_time: AtomicI64,
     /// How long the broker took to commit.
@@ -44,7 +46,7 @@ pub struct QueryMetrics {
     pub session_failures: AtomicU64,
     /// How often partitions came to or went from a worker.
     pub rebalances: AtomicU64,
-    restore: RestoreCounters,
+    restore: RestoreTimes,
     workers: Vec<WorkerGauges>,
     stores: Vec<String>,
 }
@@ -64,7 +66,8 @@ struct WorkerGauges {
 #[derive(Debug, Default)]
 struct StoreGauges {
     rows: AtomicU64,
-    bytes: AtomicU64,
+    memory_bytes: AtomicU64,
+    disk_bytes: AtomicU64,
 }
 
 impl WorkerGauges {
@@ -104,9 +107,9 @@ impl QueryNumbers {
         self.stores.iter().map(|store| store.rows).sum()
     }
 
-    /// Bytes of all stores.
-    pub fn state_bytes(&self) -> u64 {
-        self.stores.iter().map(|store| store.bytes).sum()
+    /// Memory of all stores.
+    pub fn state_memory_bytes(&self) -> u64 {
+        self.stores.iter().map(|store| store.memory_bytes).sum()
     }
 }
 
@@ -118,7 +121,9 @@ pub struct StoreNumbers {
     /// Keys in its committed base.
     pub rows: u64,
     /// Rough memory held.
-    pub bytes: u64,
+    pub memory_bytes: u64,
+    /// Rough size on the local disk.
+    pub disk_bytes: u64,
 }
 
 impl QueryMetrics {
@@ -131,11 +136,12 @@ impl QueryMetrics {
             errors: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             restored: AtomicU64::new(0),
+            restore_remaining: AtomicU64::new(0),
             stream_time: AtomicI64::new(NO_TIME),
             commit_latency: Histogram::default(),
             session_failures: AtomicU64::new(0),
             rebalances: AtomicU64::new(0),
-            restore: RestoreCounters::default(),
+            restore: RestoreTimes::default(),
             workers: (0..workers).map(|_| WorkerGauges::new(0)).collect(),
             stores: Vec::new(),
         }
@@ -186,7 +192,8 @@ impl QueryMetrics {
         for (name, gauge) in self.stores.iter().zip(&gauges.stores) {
             let of_name = || tasks.iter().flat_map(Task::stores).filter(|store| store.name() == name);
             gauge.rows.store(of_name().map(|store| store.rows() as u64).sum(), Ordering::Relaxed);
-            gauge.bytes.store(of_name().map(|store| store.memory_bytes() as u64).sum(), Ordering::Relaxed);
+            gauge.memory_bytes.store(of_name().map(|store| store.memory_bytes() as u64).sum(), Ordering::Relaxed);
+            gauge.disk_bytes.store(of_name().map(|store| store.disk_bytes()).sum(), Ordering::Relaxed);
         }
     }
 
@@ -204,7 +211,8 @@ impl QueryMetrics {
             StoreNumbers {
                 name: name.clone(),
                 rows: each().map(|store| load(&store.rows)).sum(),
-                bytes: each().map(|store| load(&store.bytes)).sum(),
+                memory_bytes: each().map(|store| load(&store.memory_bytes)).sum(),
+                disk_bytes: each().map(|store| load(&store.disk_bytes)).sum(),
             }
         });
         let retries = self.workers.iter().map(|worker| worker.retry_at_us.load(Ordering::Relaxed));
@@ -213,7 +221,7 @@ impl QueryMetrics {
             commits: self.commit_latency.numbers(),
             session_failures: load(&self.session_failures),
             rebalances: load(&self.rebalances),
-            restore: self.restore.numbers(load(&self.restored), now_us),
+            restore: self.restore_numbers(now_us),
             stores: stores.collect(),
             silence: (0..self.workers.len()).map(|worker| self.silence(worker, now_us)).max().unwrap_or_default(),
             retry_in: retry_at_us.map(|at| Duration::from_micros(at.saturating_sub(now_us).max(0) as u64)),
@@ -234,13 +242,14 @@ mod tests {
         assert_eq!(metrics.lag(), 7);
         metrics.workers[0].stores[1].rows.store(2, Ordering::Relaxed);
         metrics.workers[1].stores[1].rows.store(3, Ordering::Relaxed);
-        metrics.workers[1].stores[0].bytes.store(50, Ordering::Relaxed);
+        metrics.workers[1].stores[0].memory_bytes.store(50, Ordering::Relaxed);
         metrics.committed(1500);
         metrics.committed(-1);
         let numbers = metrics.numbers(0);
-        let store = |name: &str, rows, bytes| StoreNumbers { name: name.to_owned(), rows, bytes };
+        let store =
+            |name: &str, rows, memory_bytes| StoreNumbers { name: name.to_owned(), rows, memory_bytes, disk_bytes: 0 };
         assert_eq!(numbers.stores, [store("a", 0, 50), store("b", 5, 0)]);
-        assert_eq!((numbers.state_rows(), numbers.state_bytes()), (5, 50));
+        assert_eq!((numbers.state_rows(), numbers.state_memory_bytes()), (5, 50));
         assert_eq!((numbers.commits.count(), metrics.commits.load(Ordering::Relaxed)), (2, 2));
         assert_eq!((numbers.retry_in, numbers.silence), (None, Duration::ZERO));
         metrics.stepped(0, &[], 1_000_000);

@@ -11,12 +11,14 @@ use std::time::Duration;
 use arrow::array::ArrayRef;
 
 use super::build::Blueprint;
+use super::checkpoint::Save;
 use super::metrics::QueryMetrics;
 use super::metrics::watch::worker_span;
 use super::session::Session;
 use crate::broker::{Broker, Start};
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::state::StateEnv;
 use crate::time::Clock;
 
 /// Records fetched at once.
@@ -39,8 +41,6 @@ pub struct WorkerConfig {
     pub metrics: Arc<QueryMetrics>,
     /// Consumer group.
     pub group: String,
-    /// What tells this process from others with the same service id; the same after a restart on the same disk.
-    pub instance: String,
     /// Where streams without committed offsets start.
     pub start: Start,
     /// Time between commits.
@@ -55,6 +55,8 @@ pub struct WorkerConfig {
     pub exactly_once: bool,
     /// Topic for problems of single records.
     pub processing_log: Option<String>,
+    /// Where state is kept.
+    pub state: StateEnv,
 }
 
 /// What a worker is doing.
@@ -223,7 +225,7 @@ impl Worker {
                 self.answer(session);
             }
         }
-        session.commit()
+        session.commit_and(Save::All)
     }
 
     /// Pull queries, between steps.

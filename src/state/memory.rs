@@ -44,7 +44,7 @@ impl StateBase for MemoryBase {
         self.bytes
     }
 
-    fn rows(&self) -> Option<usize> {
-        Some(self.map.len())
+    fn rows(&self) -> usize {
+        self.map.len()
     }
 }

@@ -9,5 +9,6 @@ mod processes;
 mod recomputed;
 mod reference;
 mod sql_scripts;
+mod state;
 mod support;
 mod tidy;

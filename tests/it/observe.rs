@@ -150,7 +150,7 @@ fn a_broker_that_does_not_answer_is_no_silent_stall() {
     trouble.is_silent.store(true, Ordering::SeqCst);
     assert!(get(&server, "/health").contains("200 OK"), "nothing is late yet");
     clock.ahead_us.fetch_add(12_000_000, Ordering::SeqCst);
-    let reason = "\"query\":\"CTAS_SPENT_1\",\"state\":\"ERROR\",\"reason\":\"a worker has waited for the broker for 1";
+    let reason = "\"query\":\"CTAS_SPENT_1\",\"state\":\"ERROR\",\"reason\":\"a worker has made no step for 1";
     let well = "\"query\":\"CSAS_LARGE_2\",\"state\":\"RUNNING\"";
     wait_for(&server, "/health", &["503 Service Unavailable", reason, well]);
     trouble.is_silent.store(false, Ordering::SeqCst);

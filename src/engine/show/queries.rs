@@ -28,7 +28,7 @@ pub fn table(queries: &[QueryStatus], extended: bool) -> TableResult {
             let ms = |q| numbers.commits.quantile_us(q).map_or(Value::Null, |us| Value::Double(us as f64 / 1000.0));
             row.extend([query.rows_in, query.rows_out, query.rows_late, query.errors, query.lag].map(n));
             row.extend([n(numbers.commits.count()), ms(0.5), ms(0.99)]);
-            row.extend([numbers.state_rows(), numbers.state_bytes(), numbers.session_failures].map(n));
+            row.extend([numbers.state_rows(), numbers.state_memory_bytes(), numbers.session_failures].map(n));
         }
         row.push(Value::String(one_line(&query.sql)));
         row
@@ -42,10 +42,11 @@ pub fn state(query: &QueryStatus) -> String {
     match &query.state {
         QueryState::Restoring => {
             let restore = &query.numbers.restore;
-            if !restore.running || restore.planned == 0 {
+            let records = restore.done + restore.remaining;
+            if !restore.running || records == 0 {
                 return name.to_owned();
             }
-            format!("{name} {} of {} records, {:.0} a second", restore.done, restore.planned, restore.rate())
+            format!("{name} {} of {records} records, {:.0} a second", restore.done, restore.rate())
         }
         QueryState::Error(reason) => match query.numbers.retry_in {
             Some(Duration::ZERO) => format!("{name}: {reason}; trying again"),
@@ -85,7 +86,8 @@ pub fn runtime(query: &QueryStatus) -> String {
         },
     );
     for store in &numbers.stores {
-        line("store", format!("{}: {} rows, {} bytes", store.name, store.rows, store.bytes));
+        let disk = if store.disk_bytes > 0 { format!(", {} on disk", store.disk_bytes) } else { String::new() };
+        line("store", format!("{}: {} rows, {} bytes{disk}", store.name, store.rows, store.memory_bytes));
     }
     let restore = &numbers.restore;
     if restore.total > 0 && !restore.running {
@@ -135,7 +137,7 @@ mod tests {
     #[test]
     fn states_say_how_far_and_why() {
         let restore =
-            RestoreNumbers { running: true, planned: 500, done: 200, took: Duration::from_secs(4), total: 200 };
+            RestoreNumbers { running: true, remaining: 300, done: 200, took: Duration::from_secs(4), total: 200 };
         let numbers = QueryNumbers { restore, ..QueryNumbers::default() };
         assert_eq!(state(&status(QueryState::Restoring, numbers)), "RESTORING 200 of 500 records, 50 a second");
         assert_eq!(state(&status(QueryState::Restoring, QueryNumbers::default())), "RESTORING");
@@ -148,8 +150,13 @@ mod tests {
     fn extended_has_numbers() {
         let latency = Histogram::default();
         latency.record(1500);
-        let store = |name: &str, rows, bytes| StoreNumbers { name: name.to_owned(), rows, bytes };
-        let stores = vec![store("a", 2, 20), store("b", 3, 30)];
+        let store = |name: &str, rows, memory_bytes, disk_bytes| StoreNumbers {
+            name: name.to_owned(),
+            rows,
+            memory_bytes,
+            disk_bytes,
+        };
+        let stores = vec![store("a", 2, 20, 0), store("b", 3, 30, 4096)];
         let numbers = QueryNumbers { commits: latency.numbers(), stores, session_failures: 4, ..Default::default() };
         let query = status(QueryState::Running, numbers);
         let table = table(std::slice::from_ref(&query), true);
@@ -172,7 +179,7 @@ mod tests {
   stream time   2026-11-21T11:00:00.123Z
   commits       1, latency p50 1.5 ms, p99 1.5 ms, max 1.5 ms
   store         a: 2 rows, 20 bytes
-  store         b: 3 rows, 30 bytes
+  store         b: 3 rows, 30 bytes, 4096 on disk
   failures      4 worker sessions failed since the start
 "
         );
