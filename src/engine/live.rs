@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 
 use super::backend::{Backend, QueryStart, insertable_schema, sink_of};
 use super::config::EngineConfig;
-use super::session::QueryState;
 use crate::broker::{Broker, OutRecord, Producer, ProducerOptions, TopicSpec};
 use crate::catalog::Source;
 use crate::change::ChangeBatch;
@@ -19,10 +17,10 @@ use crate::runtime::processing_log;
 use crate::runtime::restore::TOMBSTONES_MS;
 use crate::runtime::sink::SinkWriter;
 use crate::runtime::task::Output;
-use crate::runtime::worker::{self, WorkerConfig, WorkerHandle, WorkerState};
+use crate::runtime::worker::{self, WorkerConfig, WorkerHandle};
 use crate::runtime::{Blueprint, QueryMetrics};
 use crate::state::StateEnv;
-use crate::time::{Clock, NO_TIME};
+use crate::time::Clock;
 use crate::types::Column;
 
 /// Segments of internal topics: the newest one is neither compacted nor given back, so it is small.
@@ -42,27 +40,6 @@ pub struct RunningQuery {
     pub metrics: Arc<QueryMetrics>,
     /// Its threads.
     pub workers: Vec<WorkerHandle>,
-}
-
-impl RunningQuery {
-    /// The worst of its workers' states.
-    pub fn state(&self) -> QueryState {
-        let mut state = QueryState::Running;
-        for worker in &self.workers {
-            match worker.state() {
-                WorkerState::Failed(reason) => return QueryState::Error(reason),
-                WorkerState::Restoring => state = QueryState::Restoring,
-                WorkerState::Paused => return QueryState::Paused,
-                WorkerState::Running | WorkerState::Stopped => {}
-            }
-        }
-        state
-    }
-
-    /// Highest stream time of its tasks.
-    pub fn stream_time(&self) -> Option<i64> {
-        Some(self.metrics.stream_time.load(Ordering::Relaxed)).filter(|time| *time != NO_TIME)
-    }
 }
 
 /// Why statements run.
@@ -243,9 +220,9 @@ impl Live {
         }
     }
 
-    /// Why a query that should run does not.
-    pub fn stalled(&self, query_id: &str) -> Option<&str> {
-        self.stalled.get(query_id).map(|stalled| stalled.reason.as_str())
+    /// Why a query that should run does not, and when it is tried again.
+    pub fn stalled(&self, query_id: &str) -> Option<(&str, Option<i64>)> {
+        self.stalled.get(query_id).map(|stalled| (stalled.reason.as_str(), Some(stalled.next_try_us)))
     }
 
     /// Topics and offsets that a query of this name had before it was started for the first time are not its own.
@@ -271,7 +248,7 @@ impl Live {
         self.ensure_internal_topics(&blueprint)?;
         let log_topic = processing_log::topic(&self.config.service_id);
         let workers = self.config.workers.max(1);
-        let metrics = Arc::new(QueryMetrics::new(workers));
+        let metrics = Arc::new(QueryMetrics::new(workers).with_stores(blueprint.store_names()));
         let properties = &query.properties;
         let config = WorkerConfig {
             blueprint: blueprint.clone(),

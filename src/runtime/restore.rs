@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::metrics::QueryMetrics;
+use super::metrics::restoring::Restoring;
 use crate::broker::{Broker, Consumer, ConsumerOptions, Start, TopicPartition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::{Loaded, Position, StateStore};
@@ -43,6 +44,8 @@ pub struct Restore {
     began_us: i64,
     progress_us: i64,
     told_us: i64,
+    /// For the query's numbers.
+    _restoring: Restoring,
 }
 
 enum Phase {
@@ -87,8 +90,10 @@ impl Restore {
             began_us: now_us,
             progress_us: now_us,
             told_us: now_us,
+            _restoring: Restoring::begin(metrics, clock),
         };
         restore.tell_remaining();
+        restore.tell_beginning();
         Ok(restore)
     }
 
@@ -161,13 +166,21 @@ impl Restore {
         Ok(())
     }
 
+    fn tell_beginning(&self) {
+        let (changelog, records) = (&self.changelog, self.told_remaining);
+        if records > 0 {
+            let local = matches!(self.phase, Phase::Load);
+            tracing::info!(%changelog, records, local, "restoring a store");
+        }
+    }
+
     fn finish(&mut self) {
         self.phase = Phase::Done;
         self.next = self.next.max(self.end);
         self.tell_remaining();
         let (changelog, restored) = (&self.changelog, self.restored);
         let ms = (self.clock.monotonic_us() - self.began_us) / 1000;
-        if ms > 1000 {
+        if restored > 0 || ms > 1000 {
             tracing::info!(%changelog, restored, ms, "store restored");
         } else {
             tracing::debug!(%changelog, restored, ms, "store restored");
