@@ -292,7 +292,7 @@ mod tests {
             (200, r#"{"is_compatible": false}"#),
             (401, "who are you"),
         ]);
-        let registry = HttpRegistry::new(&format!("{url}/"), Some("me:secret"))?;
+        let registry = HttpRegistry::new(&format!("{url}/"), Some("me:secret"), None)?;
         let schema = Schema::new(SchemaType::Protobuf, "syntax = \"proto3\";");
         assert_eq!(registry.register("t-value", &schema)?, 7);
         assert_eq!(registry.by_id(7)?, Some(schema.clone()), "it need not be asked for");
