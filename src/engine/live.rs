@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -16,6 +17,7 @@ use crate::format::Formats;
 use crate::runtime::processing_log;
 use crate::runtime::restore::TOMBSTONES_MS;
 use crate::runtime::sink::SinkWriter;
+use crate::runtime::standby::Standbys;
 use crate::runtime::task::Output;
 use crate::runtime::worker::{self, WorkerConfig, WorkerHandle};
 use crate::runtime::{Blueprint, QueryMetrics};
@@ -40,6 +42,25 @@ pub struct RunningQuery {
     pub metrics: Arc<QueryMetrics>,
     /// Its threads.
     pub workers: Vec<WorkerHandle>,
+    standbys: Option<(Arc<Standbys>, JoinHandle<()>)>,
+}
+
+impl RunningQuery {
+    /// Asks its threads to end.
+    fn stop(&self) {
+        self.workers.iter().for_each(WorkerHandle::stop);
+    }
+
+    /// Waits until they have.
+    fn join(&mut self) {
+        self.workers.iter_mut().for_each(WorkerHandle::join);
+        if let Some((standbys, thread)) = self.standbys.take() {
+            standbys.end();
+            if thread.join().is_err() {
+                tracing::error!("a thread that keeps copies panicked");
+            }
+        }
+    }
 }
 
 /// Why statements run.
@@ -166,15 +187,15 @@ impl Live {
     /// Commits and ends a query's workers.
     fn end(&mut self, query_id: &str) -> Option<RunningQuery> {
         let mut query = self.queries.remove(query_id)?;
-        query.workers.iter().for_each(WorkerHandle::stop);
-        query.workers.iter_mut().for_each(WorkerHandle::join);
+        query.stop();
+        query.join();
         Some(query)
     }
 
     /// Commits and ends all queries; they resume at the next start.
     pub fn shutdown(&mut self) {
-        self.queries.values().flat_map(|query| &query.workers).for_each(WorkerHandle::stop);
-        self.queries.values_mut().flat_map(|query| &mut query.workers).for_each(WorkerHandle::join);
+        self.queries.values().for_each(RunningQuery::stop);
+        self.queries.values_mut().for_each(RunningQuery::join);
         self.queries.clear();
         self.stalled.clear();
     }
@@ -264,9 +285,17 @@ impl Live {
             exactly_once: !properties.get("processing.guarantee").eq_ignore_ascii_case("at_least_once"),
             processing_log: Some(log_topic),
             state: self.config.state.clone(),
+            standbys: (properties.number("num.standby.replicas") > 0).then(|| {
+                let (broker, clock) = (self.broker.clone(), self.clock.clone());
+                Standbys::new(blueprint.clone(), broker, clock, metrics.clone(), self.config.state.clone())
+            }),
+        };
+        let standbys = match &config.standbys {
+            Some(standbys) => Some((standbys.clone(), standbys.follow()?)),
+            None => None,
         };
         let workers = (0..workers).map(|i| worker::spawn(config.clone(), i)).collect::<Result<_>>()?;
-        self.queries.insert(query.id.clone(), RunningQuery { blueprint, metrics, workers });
+        self.queries.insert(query.id.clone(), RunningQuery { blueprint, metrics, workers, standbys });
         Ok(())
     }
 

@@ -146,6 +146,12 @@ pub const METRICS: &[Metric] = &[
     counter("eddyline_query_restored_records_total", "records read from changelogs to restore stores", |query| {
         Some(query.numbers.restore.total as f64)
     }),
+    gauge("eddyline_query_standby_tasks", "tasks of other processes whose stores are copied here", |query| {
+        Some(query.numbers.standby_tasks as f64)
+    }),
+    gauge("eddyline_query_standby_lag_records", "records that those copies are behind their changelogs", |query| {
+        Some(query.numbers.standby_behind as f64)
+    }),
     gauge("eddyline_query_restore_remaining_records", "records that the running restore has still to read", |query| {
         Some(query.numbers.restore.remaining as f64)
     }),

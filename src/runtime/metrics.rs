@@ -44,6 +44,10 @@ pub struct QueryMetrics {
     pub commit_latency: Histogram,
     /// Sessions of workers that ended with an error.
     pub session_failures: AtomicU64,
+    /// Tasks of other processes whose stores are copied here.
+    pub standby_tasks: AtomicU64,
+    /// Records that those copies are behind.
+    pub standby_behind: AtomicU64,
     /// How often partitions came to or went from a worker.
     pub rebalances: AtomicU64,
     restore: RestoreTimes,
@@ -89,6 +93,10 @@ pub struct QueryNumbers {
     pub commits: HistogramNumbers,
     /// Sessions of workers that ended with an error.
     pub session_failures: u64,
+    /// Tasks of other processes whose stores are copied here.
+    pub standby_tasks: u64,
+    /// Records that those copies are behind.
+    pub standby_behind: u64,
     /// How often partitions came to or went from a worker.
     pub rebalances: u64,
     /// How the restore that runs, or the last one, goes.
@@ -140,6 +148,8 @@ impl QueryMetrics {
             stream_time: AtomicI64::new(NO_TIME),
             commit_latency: Histogram::default(),
             session_failures: AtomicU64::new(0),
+            standby_tasks: AtomicU64::new(0),
+            standby_behind: AtomicU64::new(0),
             rebalances: AtomicU64::new(0),
             restore: RestoreTimes::default(),
             workers: (0..workers).map(|_| WorkerGauges::new(0)).collect(),
@@ -220,6 +230,8 @@ impl QueryMetrics {
         QueryNumbers {
             commits: self.commit_latency.numbers(),
             session_failures: load(&self.session_failures),
+            standby_tasks: load(&self.standby_tasks),
+            standby_behind: load(&self.standby_behind),
             rebalances: load(&self.rebalances),
             restore: self.restore_numbers(now_us),
             stores: stores.collect(),

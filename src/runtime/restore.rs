@@ -76,6 +76,27 @@ impl Restore {
                 Some(why) => store.discard_local(&why),
             }
         }
+        Ok(Self::new((broker, clock, metrics), changelog, phase, next..end))
+    }
+
+    /// Of a store that has all records of the changelog before `next`.
+    pub fn resume(
+        broker: &Arc<dyn Broker>,
+        clock: &Arc<dyn Clock>,
+        metrics: &Arc<QueryMetrics>,
+        changelog: TopicPartition,
+        next: i64,
+    ) -> Result<Self> {
+        let end = broker.high_watermark(&changelog)?;
+        Ok(Self::new((broker, clock, metrics), changelog, Phase::Settle, next..end))
+    }
+
+    fn new(
+        (broker, clock, metrics): (&Arc<dyn Broker>, &Arc<dyn Clock>, &Arc<QueryMetrics>),
+        changelog: TopicPartition,
+        phase: Phase,
+        records: std::ops::Range<i64>,
+    ) -> Self {
         let now_us = clock.monotonic_us();
         let mut restore = Self {
             broker: broker.clone(),
@@ -83,8 +104,8 @@ impl Restore {
             metrics: metrics.clone(),
             changelog,
             phase,
-            next,
-            end,
+            next: records.start,
+            end: records.end,
             restored: 0,
             told_remaining: 0,
             began_us: now_us,
@@ -94,7 +115,7 @@ impl Restore {
         };
         restore.tell_remaining();
         restore.tell_beginning();
-        Ok(restore)
+        restore
     }
 
     /// Goes on for about `max_wait`; whether the store is restored.
@@ -230,7 +251,12 @@ impl Drop for Restore {
 }
 
 /// Why a local checkpoint cannot be continued from.
-fn unfit(position: &Position, there: std::ops::RangeInclusive<i64>, incarnation: &str, now_ms: i64) -> Option<String> {
+pub(super) fn unfit(
+    position: &Position,
+    there: std::ops::RangeInclusive<i64>,
+    incarnation: &str,
+    now_ms: i64,
+) -> Option<String> {
     let Position { offset, at_ms, .. } = *position;
     if position.incarnation != incarnation {
         return Some("its changelog was deleted and made again".to_owned());

@@ -7,6 +7,7 @@ use super::processing_log::Entry;
 use super::progress::Progress;
 use super::round::{RoundPart, TaskInput, any_headers, headers_of, next_round};
 use super::sink::{HeadersOf, RepartitionWriter, SinkWriter};
+use super::standby::Lease;
 use crate::broker::{CommittedOffset, OutRecord, TopicPartition};
 use crate::change::{ChangeBatch, RecordSet};
 use crate::error::Result;
@@ -91,6 +92,7 @@ pub struct Task {
     last_arrival_us: i64,
     touched: bool,
     known: Vec<CommittedOffset>,
+    lease: Option<Lease>,
     /// Stores changed since their local checkpoint.
     unsaved: bool,
 }
@@ -118,6 +120,7 @@ impl Task {
             last_arrival_us: monotonic_us,
             touched: false,
             known: Vec::new(),
+            lease: None,
             unsaved: true,
         }
     }
@@ -232,6 +235,11 @@ impl Task {
     /// The group's offsets that the stores belong to.
     pub fn know(&mut self, offsets: Vec<CommittedOffset>) {
         self.known = offsets;
+    }
+
+    /// Its stores are its own as long as it lives.
+    pub fn hold(&mut self, lease: Option<Lease>) {
+        self.lease = lease;
     }
 
     /// The group's offsets that the stores belong to, unless somebody else committed since.

@@ -15,6 +15,7 @@ use super::checkpoint::Save;
 use super::metrics::QueryMetrics;
 use super::metrics::watch::worker_span;
 use super::session::Session;
+use super::standby::Standbys;
 use crate::broker::{Broker, Start};
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
@@ -57,6 +58,8 @@ pub struct WorkerConfig {
     pub processing_log: Option<String>,
     /// Where state is kept.
     pub state: StateEnv,
+    /// Copies of what other processes' tasks keep, if there are to be any.
+    pub standbys: Option<Arc<Standbys>>,
 }
 
 /// What a worker is doing.

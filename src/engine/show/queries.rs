@@ -72,6 +72,10 @@ pub fn runtime(query: &QueryStatus) -> String {
     line("lag", format!("{} records", query.lag));
     let time = query.stream_time.and_then(chrono::DateTime::from_timestamp_millis);
     line("stream time", time.map_or("none yet".to_owned(), |t| t.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)));
+    if numbers.standby_tasks > 0 {
+        let (tasks, behind) = (numbers.standby_tasks, numbers.standby_behind);
+        line("standby", format!("copies of {tasks} tasks, {behind} records behind"));
+    }
     let quantile = |q| numbers.commits.quantile_us(q).unwrap_or(0);
     line(
         "commits",
