@@ -69,7 +69,11 @@ impl QueryMetrics {
     }
 
     /// What a worker was given is restored; so many tasks run now.
-    pub fn tasks_ready(&self, tasks: usize) {
+    pub fn tasks_ready(&self, worker: usize, tasks: usize) {
+        if let Some(worker) = self.workers.get(worker) {
+            // Their stores are measured at once.
+            worker.measured_at_us.store(NEVER_US, Ordering::Relaxed);
+        }
         tracing::info!(tasks, "worker runs");
     }
 }
