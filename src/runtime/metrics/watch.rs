@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use super::{AT_IT_US, NEVER_US, QueryMetrics};
+use super::{AT_IT_US, LOST_US, NEVER_US, QueryMetrics};
 use crate::broker::TopicPartition;
 use crate::error::{Error, ErrorKind};
 
@@ -47,6 +47,15 @@ impl QueryMetrics {
         if let Some(worker) = self.workers.get(worker) {
             worker.retry_at_us.store(NEVER_US, Ordering::Relaxed);
         }
+    }
+
+    /// A defect ended a worker's thread.
+    pub fn worker_lost(&self, worker: usize) {
+        Self::add(&self.session_failures, 1);
+        if let Some(worker) = self.workers.get(worker) {
+            worker.retry_at_us.store(LOST_US, Ordering::Relaxed);
+        }
+        tracing::error!("a defect ended the worker");
     }
 
     /// A worker has committed and left.
@@ -114,6 +123,8 @@ mod tests {
         assert_eq!((retry_in(1_300_000), metrics.is_failing(1)), (None, false));
         metrics.session_began(1, 0);
         assert!(!metrics.is_failing(1));
-        assert_eq!(metrics.numbers(0).session_failures, 1);
+        metrics.worker_lost(1);
+        assert_eq!((retry_in(1_300_000), metrics.is_failing(1)), (None, true));
+        assert_eq!(metrics.numbers(0).session_failures, 2);
     }
 }
