@@ -20,6 +20,8 @@ const STATE_INTERVAL_US: i64 = 1_000_000;
 const NEVER_US: i64 = i64::MIN;
 /// A failed worker does not wait any more: it is trying.
 const AT_IT_US: i64 = NEVER_US + 1;
+/// Nobody will try again.
+const LOST_US: i64 = i64::MAX;
 
 /// Counters of one query, shared by its workers.
 #[derive(Debug)]
@@ -59,7 +61,7 @@ pub struct QueryMetrics {
 #[derive(Debug)]
 struct WorkerGauges {
     lag: AtomicU64,
-    /// When it tries again after a failure, or [`AT_IT_US`]; [`NEVER_US`] while nothing is wrong.
+    /// When it tries again after a failure, or [`AT_IT_US`] or [`LOST_US`]; [`NEVER_US`] while nothing is wrong.
     retry_at_us: AtomicI64,
     measured_at_us: AtomicI64,
     /// The end of its last step.
@@ -226,7 +228,7 @@ impl QueryMetrics {
             }
         });
         let retries = self.workers.iter().map(|worker| worker.retry_at_us.load(Ordering::Relaxed));
-        let retry_at_us = retries.filter(|at| *at != NEVER_US).min();
+        let retry_at_us = retries.filter(|at| ![NEVER_US, LOST_US].contains(at)).min();
         QueryNumbers {
             commits: self.commit_latency.numbers(),
             session_failures: load(&self.session_failures),

@@ -330,7 +330,7 @@ impl Session {
             self.holdings.add(task);
         }
         if self.recovering.is_empty() {
-            self.config.metrics.tasks_ready(self.holdings.tasks.len());
+            self.config.metrics.tasks_ready(self.index, self.holdings.tasks.len());
         }
         Ok(())
     }
@@ -349,7 +349,7 @@ impl Session {
         }
         if self.recovering.is_empty() {
             self.answers_from_us = self.config.clock.monotonic_us();
-            self.config.metrics.tasks_ready(self.holdings.tasks.len());
+            self.config.metrics.tasks_ready(self.index, self.holdings.tasks.len());
         }
         Ok(())
     }

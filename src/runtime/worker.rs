@@ -172,6 +172,7 @@ impl Drop for Worker {
     /// A defect that ends the thread does not look like a query that runs.
     fn drop(&mut self) {
         if std::thread::panicking() {
+            self.config.metrics.worker_lost(self.index);
             self.set_state(WorkerState::Failed("a defect ended the worker; start the process again".to_owned()));
         }
     }

@@ -25,6 +25,8 @@ struct Trouble {
     refuses: AtomicBool,
     /// Polls wait.
     is_silent: AtomicBool,
+    /// Polls find a defect.
+    panics: AtomicBool,
 }
 
 /// The machine's clock, that can be set ahead.
@@ -59,6 +61,7 @@ fn engine() -> (Arc<Engine>, Arc<Trouble>, Arc<FastClock>, MetricsServer) {
         while seen.is_silent.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(5));
         }
+        assert!(!seen.panics.load(Ordering::SeqCst), "a defect, on purpose");
         seen.refuses.load(Ordering::SeqCst).then_some(Fault::Unavailable)
     };
     let broker = Arc::new(MemoryBroker::new().with_faults(Arc::new(faults)));
@@ -155,6 +158,17 @@ fn a_broker_that_does_not_answer_is_no_silent_stall() {
     wait_for(&server, "/health", &["503 Service Unavailable", reason, well]);
     trouble.is_silent.store(false, Ordering::SeqCst);
     wait_for(&server, "/health", &["200 OK"]);
+    drop(server);
+    engine.shutdown();
+}
+
+#[test]
+fn a_worker_that_a_defect_ended_does_not_look_as_if_it_ran() {
+    let (engine, trouble, _, server) = engine();
+    wait_for(&server, "/metrics", &["query=\"CTAS_SPENT_1\",state=\"RUNNING\"} 1"]);
+    trouble.panics.store(true, Ordering::SeqCst);
+    let reason = "\"reason\":\"a defect ended the worker; start the process again\",\"retry_in_ms\":null";
+    wait_for(&server, "/health", &["503 Service Unavailable", reason]);
     drop(server);
     engine.shutdown();
 }

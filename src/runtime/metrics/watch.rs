@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use super::{AT_IT_US, NEVER_US, QueryMetrics};
+use super::{AT_IT_US, LOST_US, NEVER_US, QueryMetrics};
 use crate::broker::TopicPartition;
 use crate::error::{Error, ErrorKind};
 
@@ -49,6 +49,15 @@ impl QueryMetrics {
         }
     }
 
+    /// A defect ended a worker's thread.
+    pub fn worker_lost(&self, worker: usize) {
+        Self::add(&self.session_failures, 1);
+        if let Some(worker) = self.workers.get(worker) {
+            worker.retry_at_us.store(LOST_US, Ordering::Relaxed);
+        }
+        tracing::error!("a defect ended the worker");
+    }
+
     /// A worker has committed and left.
     pub fn worker_ended(&self, worker: usize) {
         self.is_well(worker);
@@ -69,7 +78,11 @@ impl QueryMetrics {
     }
 
     /// What a worker was given is restored; so many tasks run now.
-    pub fn tasks_ready(&self, tasks: usize) {
+    pub fn tasks_ready(&self, worker: usize, tasks: usize) {
+        if let Some(worker) = self.workers.get(worker) {
+            // Their stores are measured at once.
+            worker.measured_at_us.store(NEVER_US, Ordering::Relaxed);
+        }
         tracing::info!(tasks, "worker runs");
     }
 }
@@ -110,6 +123,8 @@ mod tests {
         assert_eq!((retry_in(1_300_000), metrics.is_failing(1)), (None, false));
         metrics.session_began(1, 0);
         assert!(!metrics.is_failing(1));
-        assert_eq!(metrics.numbers(0).session_failures, 1);
+        metrics.worker_lost(1);
+        assert_eq!((retry_in(1_300_000), metrics.is_failing(1)), (None, true));
+        assert_eq!(metrics.numbers(0).session_failures, 2);
     }
 }
