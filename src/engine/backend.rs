@@ -45,6 +45,11 @@ pub trait Backend {
     fn pause(&mut self, query_id: &str, paused: bool) -> Result<()>;
     /// Writes a row to a source's topic.
     fn insert(&mut self, source: &Source, row: ChangeBatch) -> Result<()>;
+    /// Whether what is done now was done before, by an earlier start or by another process: topics and schemas are
+    /// there.
+    fn repeats(&self) -> bool {
+        false
+    }
     /// Wall clock.
     fn now_ms(&self) -> i64;
     /// How topics are read and written.

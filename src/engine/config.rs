@@ -15,6 +15,8 @@ use crate::state::{StateDir, StateEnv};
 pub struct EngineConfig {
     /// Names the command log, consumer groups and internal topics: one per deployment.
     pub service_id: String,
+    /// Tells this process from others with the same service id; best the same after a restart.
+    pub instance: String,
     /// Threads per persistent query.
     pub workers: usize,
     /// Defaults of session properties.
@@ -31,6 +33,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             service_id: "default".to_owned(),
+            instance: "0".to_owned(),
             workers: 1,
             properties: BTreeMap::new(),
             default_partitions: 1,
@@ -52,7 +55,7 @@ impl EngineConfig {
         Ok(Formats::with_registry(Arc::new(registry)))
     }
 
-    /// The same with a place for state on disk: in `state.dir`, or in `default_dir` when nobody set it; then a place
+    /// The same with a place for state on disk, and the name that the process has there: in `state.dir`, or in `default_dir` when nobody set it; then a place
     /// that cannot be had is only a pity.
     pub fn with_state(self, default_dir: &Path) -> Result<Self> {
         let set = Properties(
@@ -71,7 +74,8 @@ impl EngineConfig {
         };
         let bytes = usize::try_from(set.number("state.memory.max.bytes")).unwrap_or(usize::MAX);
         let interval_ms = set.number("state.checkpoint.interval.ms").max(1);
-        Ok(Self { state: StateEnv::on_disk(opened, bytes, interval_ms), ..self })
+        let instance = opened.instance_id().to_owned();
+        Ok(Self { state: StateEnv::on_disk(opened, bytes, interval_ms), instance, ..self })
     }
 }
 
@@ -101,6 +105,11 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         about: "0 emits every update of a table; otherwise updates of one key are merged within a commit interval",
     },
     PropertyDoc { name: "commit.interval.ms", default: "100", about: "time between commits" },
+    PropertyDoc {
+        name: "commit.max.records",
+        default: "500000",
+        about: "so many records written make a commit due before its time",
+    },
     PropertyDoc {
         name: "idle.timeout.ms",
         default: "10000",
@@ -188,12 +197,14 @@ pub fn check(key: &str, value: &str) -> Result<()> {
     };
     let wrong = |expected: &str| Err(Error::semantic(format!("property {key} takes {expected}, not '{value}'")));
     match known.name {
-        "cache.max.bytes.buffering" | "commit.interval.ms" | "idle.timeout.ms" | "state.checkpoint.interval.ms" => {
-            match value.parse::<u64>() {
-                Ok(_) => Ok(()),
-                Err(_) => wrong("a number that is not negative"),
-            }
-        }
+        "cache.max.bytes.buffering"
+        | "commit.interval.ms"
+        | "commit.max.records"
+        | "idle.timeout.ms"
+        | "state.checkpoint.interval.ms" => match value.parse::<u64>() {
+            Ok(_) => Ok(()),
+            Err(_) => wrong("a number that is not negative"),
+        },
         "state.memory.max.bytes" if !value.parse::<i64>().is_ok_and(|bytes| bytes >= STATE_BYTES_MIN) => {
             wrong(&format!("a number of at least {STATE_BYTES_MIN}"))
         }

@@ -133,7 +133,7 @@ impl LocalExecution {
         self.each(out, log, &mut |task, io| {
             while task.step(io)? {}
             task.prepare_commit(io)?;
-            task.committed()
+            task.committed(Vec::new())
         })
     }
 

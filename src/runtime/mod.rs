@@ -1,14 +1,15 @@
 //! Runs topologies: tasks (one sub-topology × one partition), workers (one thread, one group member, one transactional
 //! producer), the commit protocol and restoring.
 //!
-//! Life of a record: [`worker::Worker`] polls a [`crate::change::RecordSet`], [`task::Task`] decodes and queues it
+//! Life of a record: a worker's [`session::Session`] polls a [`crate::change::RecordSet`], [`task::Task`] decodes and queues it
 //! ([`source`]), a round takes it through the operators in topological order, [`sink`] encodes what comes out, and the
-//! worker commits outputs, changelog records and input offsets in one transaction.
+//! session commits outputs, changelog records and input offsets in one transaction.
 //!
 //! **Invariant:** a task's memory is thrown away, never rolled back, when its transaction did not commit.
 
 pub mod build;
 pub mod checkpoint;
+pub mod holdings;
 pub mod local;
 pub mod metrics;
 pub mod processing_log;
@@ -16,6 +17,7 @@ pub mod progress;
 pub mod purge;
 pub mod restore;
 pub mod round;
+pub mod session;
 pub mod sink;
 pub mod source;
 pub mod task;

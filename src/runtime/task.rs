@@ -7,7 +7,7 @@ use super::processing_log::Entry;
 use super::progress::Progress;
 use super::round::{RoundPart, TaskInput, any_headers, headers_of, next_round};
 use super::sink::{HeadersOf, RepartitionWriter, SinkWriter};
-use crate::broker::OutRecord;
+use crate::broker::{CommittedOffset, OutRecord, TopicPartition};
 use crate::change::{ChangeBatch, RecordSet};
 use crate::error::Result;
 use crate::operator::{Input, Operator, OperatorContext, RowError};
@@ -92,6 +92,7 @@ pub struct Task {
     touched: bool,
     /// Stores changed since their local checkpoint.
     unsaved: bool,
+    known: Vec<CommittedOffset>,
 }
 
 impl Task {
@@ -117,6 +118,7 @@ impl Task {
             last_arrival_us: monotonic_us,
             touched: false,
             unsaved: true,
+            known: Vec::new(),
         }
     }
 
@@ -208,17 +210,21 @@ impl Task {
         Ok(self.touched)
     }
 
-    /// What an epoch's commit stores for each input: topic, offset, progress.
-    pub fn progress(&self, epoch: u64) -> impl Iterator<Item = (&str, i64, Progress)> {
-        self.inputs.iter().map(move |input| {
+    /// What an epoch's commit stores for each input.
+    pub fn offsets(&self, epoch: u64) -> Vec<CommittedOffset> {
+        let of_input = |input: &TaskInput| {
             let (offset, rows_done) = input.position();
-            (&*input.topic, offset, Progress { epoch, rows_done, stream_time: self.stream_time })
-        })
+            let progress = Progress { epoch, rows_done, stream_time: self.stream_time };
+            let partition = TopicPartition::new(input.topic.clone(), self.partition);
+            CommittedOffset { partition, offset, metadata: progress.to_metadata() }
+        };
+        self.inputs.iter().map(of_input).collect()
     }
 
-    /// The broker committed.
-    pub fn committed(&mut self) -> Result<()> {
+    /// The broker committed these offsets.
+    pub fn committed(&mut self, offsets: Vec<CommittedOffset>) -> Result<()> {
         self.touched = false;
+        self.known = offsets;
         self.unsaved |= self.stores.iter().any(StateStore::is_dirty);
         self.stores.iter_mut().try_for_each(StateStore::commit)
     }
@@ -247,6 +253,16 @@ impl Task {
     /// Gives memory back if the process's budget asks for it: also while there is nothing to commit.
     pub fn relieve(&mut self) -> Result<()> {
         self.stores.iter_mut().try_for_each(StateStore::relieve)
+    }
+
+    /// The group's offsets that the stores belong to.
+    pub fn know(&mut self, offsets: Vec<CommittedOffset>) {
+        self.known = offsets;
+    }
+
+    /// The group's offsets that the stores belong to, unless somebody else committed since.
+    pub fn known_offsets(&self) -> &[CommittedOffset] {
+        &self.known
     }
 
     /// Takes batches through the nodes in topological order.

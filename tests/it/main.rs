@@ -4,6 +4,7 @@ mod broker;
 mod cli;
 mod engine;
 mod kafka;
+mod processes;
 mod recomputed;
 mod reference;
 mod sql_scripts;

@@ -1,0 +1,432 @@
+//! [`Session`]: one membership of a worker in its query's group, from joining until it leaves or fails.
+//!
+//! Commit epoch: outputs, repartition records, store changes, log entries and input offsets go into one transaction;
+//! the broker's answer to `commit` is the only decision point. Whatever goes wrong before it ends the session: the
+//! transaction is aborted, the tasks' memory thrown away, and a new session restores.
+//!
+//! **Invariant:** only [`Session::step`] and [`Session::commit`] move a session, and they wait for nothing but the
+//! broker: a simulation drives many sessions on one thread.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use arrow::array::ArrayRef;
+
+use super::build::Blueprint;
+use super::checkpoint::{Checkpoints, Save};
+use super::holdings::{Holdings, Wanted, inputs_of};
+use super::metrics::QueryMetrics;
+use super::processing_log::Entry;
+use super::progress::Progress;
+use super::purge::Purges;
+use super::restore::{changelog_partition, restore};
+use super::task::{Output, Task, TaskIo};
+use super::worker::{Rows, WorkerConfig};
+use crate::broker::{
+    CommittedOffset, Consumer, ConsumerOptions, OutRecord, Producer, ProducerOptions, Start, TopicPartition,
+};
+use crate::change::{ChangeBatch, RecordSet};
+use crate::error::{Error, Result};
+use crate::operator::{TableCodec, lookup, scan};
+use crate::state::StateStore;
+use crate::time::NO_TIME;
+
+/// Rows that may wait on one input before its partition is paused.
+const QUEUED_ROWS_MAX: usize = 50_000;
+/// How long pull queries wait for the worker's first partitions; a worker that gets none answers then.
+const JOIN_PATIENCE_US: i64 = 10_000_000;
+
+struct WorkerOutput {
+    producer: Box<dyn Producer>,
+    begun: bool,
+    /// Records in the open transaction.
+    sent: u64,
+}
+
+impl WorkerOutput {
+    fn begin(&mut self) -> Result<()> {
+        if !self.begun {
+            self.producer.begin()?;
+            self.begun = true;
+        }
+        Ok(())
+    }
+}
+
+impl Output for WorkerOutput {
+    fn send(&mut self, record: OutRecord<'_>) -> Result<()> {
+        self.begin()?;
+        self.sent += 1;
+        self.producer.send(record)
+    }
+
+    fn collect(&mut self, _batch: &ChangeBatch) -> Result<()> {
+        Err(Error::internal("a persistent query collects nothing"))
+    }
+}
+
+/// What one membership in the group holds.
+pub struct Session {
+    config: WorkerConfig,
+    index: usize,
+    out: WorkerOutput,
+    consumer: Box<dyn Consumer>,
+    holdings: Holdings,
+    log: Vec<Entry>,
+    epoch: u64,
+    last_commit_us: i64,
+    /// Before it pull queries would miss what is not restored yet.
+    answers_from_us: i64,
+    held: bool,
+    busy: bool,
+    checkpoints: Checkpoints,
+    purges: Purges,
+}
+
+impl Session {
+    /// Joins the group as worker number `index`.
+    pub fn join(config: &WorkerConfig, index: usize) -> Result<Self> {
+        let client_id = format!("{}-{}-{index}", config.group, config.instance);
+        let producer = config.broker.producer(&ProducerOptions {
+            transactional_id: config.exactly_once.then(|| client_id.clone()),
+            client_id: client_id.clone(),
+        })?;
+        let mut consumer = config.broker.consumer(&ConsumerOptions {
+            group: Some(config.group.clone()),
+            start: config.start,
+            read_uncommitted: false,
+            client_id,
+        })?;
+        consumer.subscribe(&config.blueprint.input_topics())?;
+        let now_us = config.clock.monotonic_us();
+        Ok(Self {
+            config: config.clone(),
+            index,
+            out: WorkerOutput { producer, begun: false, sent: 0 },
+            consumer,
+            holdings: Holdings::default(),
+            log: Vec::new(),
+            epoch: 0,
+            last_commit_us: now_us,
+            answers_from_us: now_us + JOIN_PATIENCE_US,
+            held: false,
+            busy: false,
+            checkpoints: Checkpoints::default(),
+            purges: Purges::default(),
+        })
+    }
+
+    /// Fetches at most `records_max` records, waiting for them only when there is nothing else to do, takes part in
+    /// rebalances, processes, and commits when it is time.
+    pub fn step(&mut self, records_max: usize, wait: Duration) -> Result<()> {
+        let wait = if self.busy { Duration::ZERO } else { wait };
+        let poll = self.consumer.poll(records_max, wait)?;
+        if !poll.revoked.is_empty() {
+            self.commit_and(Save::All)?;
+            self.holdings.revoke(&poll.revoked);
+        }
+        if !poll.assigned.is_empty() {
+            self.commit()?;
+            self.assign(poll.assigned)?;
+            self.answers_from_us = self.config.clock.monotonic_us();
+        }
+        for set in poll.sets {
+            self.route(set)?;
+        }
+        self.busy = !self.held && self.process()?;
+        if self.commit_due() {
+            self.commit()?;
+        }
+        self.holdings.tasks.iter_mut().try_for_each(Task::relieve)?;
+        self.throttle()?;
+        self.report_lag();
+        Ok(())
+    }
+
+    /// Leaves the group. What is not committed is lost.
+    pub fn leave(mut self) {
+        if self.out.begun {
+            // Best effort: the next producer with this id aborts it anyway.
+            let _ = self.out.producer.abort();
+        }
+        self.consumer.close();
+    }
+
+    /// Whether it owns tasks, or will own none.
+    pub fn is_settled(&self) -> bool {
+        self.config.clock.monotonic_us() >= self.answers_from_us
+    }
+
+    /// Whether everything fetched is processed.
+    pub fn is_idle(&self) -> bool {
+        !self.busy && self.holdings.tasks.iter().all(|task| task.queued() == 0)
+    }
+
+    /// Its tasks.
+    pub fn tasks(&self) -> &[Task] {
+        &self.holdings.tasks
+    }
+
+    /// PAUSE and RESUME of the query: reading goes on up to the queue limits, processing does not.
+    pub fn hold(&mut self, hold: bool) -> Result<()> {
+        if hold != self.held {
+            self.held = hold;
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Records to their task; those of a partition whose task does not exist yet are read again after the seek.
+    fn route(&mut self, set: RecordSet) -> Result<()> {
+        let partition = TopicPartition::new(set.topic.clone(), set.partition);
+        let now_us = self.config.clock.monotonic_us();
+        match self.holdings.task_of(&partition) {
+            Some(task) => task.push(set, now_us, &self.config.metrics),
+            None => Ok(()),
+        }
+    }
+
+    /// Rounds of every task until nothing is left or the commit is due; whether anything is left.
+    fn process(&mut self) -> Result<bool> {
+        for task in &mut self.holdings.tasks {
+            for input in &mut task.inputs {
+                let partition = TopicPartition::new(input.topic.clone(), task.partition);
+                input.drained = self.consumer.end_offset(&partition).is_some_and(|end| input.next_offset() >= end);
+            }
+        }
+        let mut left = true;
+        while left && !self.commit_due() {
+            left = false;
+            let now_ms = self.config.clock.now_ms();
+            for task in &mut self.holdings.tasks {
+                let mut io = TaskIo {
+                    out: &mut self.out,
+                    metrics: &self.config.metrics,
+                    log: &mut self.log,
+                    coalesce: self.config.coalesce,
+                    now_ms,
+                };
+                left |= task.step(&mut io)?;
+                task.idle(self.config.clock.monotonic_us(), self.config.idle_timeout_ms, &mut io)?;
+            }
+        }
+        Ok(left)
+    }
+
+    fn commit_due(&self) -> bool {
+        self.out.sent >= self.config.commit_records_max
+            || self.config.clock.monotonic_us() - self.last_commit_us >= self.config.commit_interval_ms * 1000
+    }
+
+    /// One epoch, if there is anything in it.
+    pub fn commit(&mut self) -> Result<()> {
+        self.commit_and(Save::Due)
+    }
+
+    /// The same, and every task whose local checkpoint lags behind gets a new one: before the process ends.
+    pub fn commit_and_save(&mut self) -> Result<()> {
+        self.commit_and(Save::All)
+    }
+
+    fn commit_and(&mut self, save: Save) -> Result<()> {
+        let now_ms = self.config.clock.now_ms();
+        let mut io = TaskIo {
+            out: &mut self.out,
+            metrics: &self.config.metrics,
+            log: &mut self.log,
+            coalesce: self.config.coalesce,
+            now_ms,
+        };
+        let mut anything = false;
+        for task in &mut self.holdings.tasks {
+            anything |= task.prepare_commit(&mut io)?;
+        }
+        self.last_commit_us = self.config.clock.monotonic_us();
+        let pending = self.checkpoints.before_commit(save, &self.holdings.tasks, &self.config);
+        if !anything && !pending.is_some() {
+            return Ok(());
+        }
+        self.epoch += 1;
+        self.out.begin()?;
+        self.write_changelogs(now_ms)?;
+        self.write_log(now_ms)?;
+        let offsets: Vec<Vec<CommittedOffset>> =
+            self.holdings.tasks.iter().map(|task| task.offsets(self.epoch)).collect();
+        self.out.producer.commit(&offsets.concat(), self.consumer.group_metadata().as_ref())?;
+        self.out.begun = false;
+        self.out.sent = 0;
+        QueryMetrics::add(&self.config.metrics.commits, 1);
+        self.holdings.tasks.iter_mut().zip(offsets).try_for_each(|(task, offsets)| task.committed(offsets))?;
+        self.checkpoints.after_commit(pending, &mut self.holdings.tasks, self.config.clock.monotonic_us())?;
+        self.purges.after_commit(&self.holdings.tasks, &self.config);
+        Ok(())
+    }
+
+    fn write_changelogs(&mut self, now_ms: i64) -> Result<()> {
+        for task in &self.holdings.tasks {
+            for (i, store) in task.stores().iter().enumerate() {
+                let Some(topic) = self.config.blueprint.changelog_topic(task.sub_topology, i) else { continue };
+                for (key, value) in store.delta() {
+                    let record = OutRecord {
+                        topic: &topic,
+                        partition: task.partition,
+                        key: Some(key),
+                        value,
+                        timestamp: now_ms,
+                        headers: &[],
+                    };
+                    self.out.send(record)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_log(&mut self, now_ms: i64) -> Result<()> {
+        let query = &self.config.blueprint.query_id;
+        for entry in std::mem::take(&mut self.log) {
+            tracing::debug!(query, topic = entry.topic, offset = entry.offset, reason = entry.reason, "bad record");
+            if let Some(topic) = &self.config.processing_log {
+                let json = entry.to_json(query, now_ms);
+                let value = Some(json.as_slice());
+                self.out.send(OutRecord { topic, partition: 0, key: None, value, timestamp: now_ms, headers: &[] })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tasks whose inputs are now all ours: as they were before the rebalance, or restored.
+    fn assign(&mut self, assigned: Vec<TopicPartition>) -> Result<()> {
+        let wanted = self.holdings.assign(assigned, &self.config.blueprint);
+        for wanted in wanted {
+            let committed = self.consumer.committed(&wanted.inputs)?;
+            let task = match self.holdings.take_back(&wanted, &committed) {
+                Some(task) => {
+                    for input in &task.inputs {
+                        let partition = TopicPartition::new(input.topic.clone(), task.partition);
+                        self.consumer.seek(&partition, input.next_offset())?;
+                    }
+                    task
+                }
+                None => self.restore_task(&wanted, committed)?,
+            };
+            self.holdings.add(task);
+        }
+        self.holdings.forget_aside();
+        Ok(())
+    }
+
+    fn restore_task(&mut self, wanted: &Wanted, committed: Vec<CommittedOffset>) -> Result<Task> {
+        let config = &self.config;
+        let (sub_topology, partition) = (wanted.sub_topology, wanted.partition);
+        let mut stream_time = NO_TIME;
+        let mut positions = BTreeMap::new();
+        for input in &wanted.inputs {
+            let found = committed.iter().find(|committed| committed.partition == *input);
+            let (offset, progress) = match found {
+                Some(committed) => (committed.offset, Progress::from_metadata(&committed.metadata)),
+                None => (self.first_offset(sub_topology, input)?, Progress::default()),
+            };
+            stream_time = stream_time.max(progress.stream_time);
+            self.epoch = self.epoch.max(progress.epoch);
+            positions.insert(input.topic.clone(), (offset, progress.rows_done));
+        }
+        let mut stores = config.blueprint.stores(sub_topology, partition, &config.state);
+        for (i, store) in stores.iter_mut().enumerate() {
+            if let Some(topic) = config.blueprint.changelog_topic(sub_topology, i) {
+                let changelog = changelog_partition(&topic, partition);
+                restore(&config.broker, &config.clock, &config.metrics, changelog, store)?;
+            }
+        }
+        for input in &wanted.inputs {
+            self.consumer.seek(input, positions[&input.topic].0)?;
+        }
+        let now_us = config.clock.monotonic_us();
+        let mut task = config.blueprint.task(sub_topology, partition, stores, &positions, stream_time, now_us)?;
+        task.know(committed);
+        Ok(task)
+    }
+
+    /// Where an input without committed offset starts.
+    ///
+    /// > KSQL: tables always start at the earliest record.
+    fn first_offset(&self, sub_topology: usize, input: &TopicPartition) -> Result<i64> {
+        let (first, end) = self.config.broker.offsets(input)?;
+        let internal = self.config.blueprint.reads_whole(sub_topology, &input.topic);
+        Ok(match self.config.start {
+            Start::Latest if !internal => end,
+            _ => first,
+        })
+    }
+
+    /// Pauses partitions that are far ahead.
+    fn throttle(&mut self) -> Result<()> {
+        let (mut pause, mut resume) = (Vec::new(), Vec::new());
+        for task in &self.holdings.tasks {
+            for (input, partition) in task.inputs.iter().zip(inputs_of(task)) {
+                let queued = input.queued();
+                let is_paused = self.holdings.paused.contains(&partition);
+                if !is_paused && queued > QUEUED_ROWS_MAX {
+                    pause.push(partition);
+                } else if is_paused && queued < QUEUED_ROWS_MAX / 2 {
+                    resume.push(partition);
+                }
+            }
+        }
+        if !pause.is_empty() {
+            self.consumer.pause(&pause)?;
+            self.holdings.paused.extend(pause);
+        }
+        if !resume.is_empty() {
+            self.consumer.resume(&resume)?;
+            resume.iter().for_each(|partition| {
+                self.holdings.paused.remove(partition);
+            });
+        }
+        Ok(())
+    }
+
+    /// Rows of the table that the query keeps, of the partitions owned here: what is processed, committed or not.
+    pub fn read(&mut self, keys: Option<&[ArrayRef]>) -> Result<Rows> {
+        let (sub_topology, store) = self.config.blueprint.materialization().ok_or_else(no_table)?;
+        let now_ms = self.config.clock.now_ms();
+        let mut rows = Rows::default();
+        for task in self.holdings.tasks.iter_mut().filter(|task| task.sub_topology == sub_topology) {
+            let mut io = TaskIo {
+                out: &mut self.out,
+                metrics: &self.config.metrics,
+                log: &mut self.log,
+                coalesce: self.config.coalesce,
+                now_ms,
+            };
+            // Operators write to their stores when they prepare a commit.
+            task.prepare_commit(&mut io)?;
+            rows.partitions.push(task.partition);
+            rows.batches.push(read_table(&self.config.blueprint, &task.stores()[store], keys)?);
+        }
+        Ok(rows)
+    }
+
+    fn report_lag(&self) {
+        let lag = self.holdings.tasks.iter().flat_map(|task| {
+            task.inputs.iter().zip(inputs_of(task)).map(|(input, partition)| {
+                let end = self.consumer.end_offset(&partition).unwrap_or(0);
+                (end - input.next_offset()).max(0) as u64 + input.queued() as u64
+            })
+        });
+        self.config.metrics.set_lag(self.index, lag.sum());
+    }
+}
+
+fn no_table() -> Error {
+    Error::semantic("the query keeps no table")
+}
+
+/// Rows of the table that a query keeps, out of its store.
+pub fn read_table(blueprint: &Blueprint, store: &StateStore, keys: Option<&[ArrayRef]>) -> Result<ChangeBatch> {
+    let codec = TableCodec::new(blueprint.materialized_schema().ok_or_else(no_table)?)?;
+    match keys {
+        None => scan(store, &codec, usize::MAX),
+        Some(keys) => lookup(store, &codec, keys),
+    }
+}
