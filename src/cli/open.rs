@@ -1,7 +1,6 @@
 //! [`Host`]: broker and engine as the settings say. The one place where the terminal meets their making.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,16 +59,9 @@ fn start(config: EngineConfig, broker: Arc<dyn Broker>) -> Result<Host> {
     Ok(Host { broker, engine })
 }
 
-/// A name that no other process has.
-fn instance() -> String {
-    let seed = std::hash::RandomState::new().build_hasher().finish();
-    format!("{seed:016x}")
-}
-
 fn engine_config(settings: &Settings) -> EngineConfig {
     EngineConfig {
         service_id: settings.service_id.clone(),
-        instance: instance(),
         workers: settings.workers,
         properties: properties(settings),
         default_partitions: settings.default_partitions,

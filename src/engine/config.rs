@@ -15,8 +15,6 @@ use crate::state::{StateDir, StateEnv};
 pub struct EngineConfig {
     /// Names the command log, consumer groups and internal topics: one per deployment.
     pub service_id: String,
-    /// Tells this process from others with the same service id; best the same after a restart.
-    pub instance: String,
     /// Threads per persistent query.
     pub workers: usize,
     /// Defaults of session properties.
@@ -33,7 +31,6 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             service_id: "default".to_owned(),
-            instance: "0".to_owned(),
             workers: 1,
             properties: BTreeMap::new(),
             default_partitions: 1,
@@ -51,11 +48,15 @@ impl EngineConfig {
             value.filter(|value| !value.is_empty())
         };
         let Some(url) = value("schema.registry.url") else { return Ok(Formats::default()) };
-        let registry = HttpRegistry::new(url, value("schema.registry.basic.auth.user.info"))?;
+        let file = value("schema.registry.ssl.truststore.location");
+        let trusted = file
+            .map(|file| std::fs::read(file).map_err(|e| Error::not_found(format!("cannot read {file}")).caused_by(e)));
+        let user_info = value("schema.registry.basic.auth.user.info");
+        let registry = HttpRegistry::new(url, user_info, trusted.transpose()?.as_deref())?;
         Ok(Formats::with_registry(Arc::new(registry)))
     }
 
-    /// The same with a place for state on disk, and the name that the process has there: in `state.dir`, or in `default_dir` when nobody set it; then a place
+    /// The same with a place for state on disk: in `state.dir`, or in `default_dir` when nobody set it; then a place
     /// that cannot be had is only a pity.
     pub fn with_state(self, default_dir: &Path) -> Result<Self> {
         let set = Properties(
@@ -74,8 +75,7 @@ impl EngineConfig {
         };
         let bytes = usize::try_from(set.number("state.memory.max.bytes")).unwrap_or(usize::MAX);
         let interval_ms = set.number("state.checkpoint.interval.ms").max(1);
-        let instance = opened.instance_id().to_owned();
-        Ok(Self { state: StateEnv::on_disk(opened, bytes, interval_ms), instance, ..self })
+        Ok(Self { state: StateEnv::on_disk(opened, bytes, interval_ms), ..self })
     }
 }
 
@@ -142,6 +142,21 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         about: "`user:password` for the Schema Registry; read when the engine starts",
     },
     PropertyDoc {
+        name: "schema.registry.ssl.truststore.location",
+        default: "",
+        about: "PEM file of the certificates that an https Schema Registry is trusted by, instead of the well-known ones; read when the engine starts",
+    },
+    PropertyDoc {
+        name: "assert.topic.default.timeout.ms",
+        default: "1000",
+        about: "how long ASSERT TOPIC waits for its topic without TIMEOUT",
+    },
+    PropertyDoc {
+        name: "assert.schema.default.timeout.ms",
+        default: "1000",
+        about: "how long ASSERT SCHEMA waits for its schema without TIMEOUT",
+    },
+    PropertyDoc {
         name: "create.or.replace.enabled",
         default: "true",
         about: "accepted for ksqlDB's scripts: CREATE OR REPLACE is always there",
@@ -150,6 +165,11 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         name: "__emit.interval.ms.kstreams.windowed.aggregation__",
         default: "",
         about: "when set, EMIT FINAL loses the windows that Kafka Streams loses: those that stream time jumps over",
+    },
+    PropertyDoc {
+        name: "new.query.planner.enabled",
+        default: "false",
+        about: "whether the copy of a stream has the keys that its projection selects, in their order, and may leave keys out",
     },
     PropertyDoc {
         name: "state.dir",
@@ -201,6 +221,8 @@ pub fn check(key: &str, value: &str) -> Result<()> {
         | "commit.interval.ms"
         | "commit.max.records"
         | "idle.timeout.ms"
+        | "assert.topic.default.timeout.ms"
+        | "assert.schema.default.timeout.ms"
         | "state.checkpoint.interval.ms" => match value.parse::<u64>() {
             Ok(_) => Ok(()),
             Err(_) => wrong("a number that is not negative"),

@@ -457,7 +457,7 @@ fn each_statement(
 /// Opens the command log of the engine's service.
 fn open_log(config: &EngineConfig, live: &Live) -> Result<CommandLog> {
     let (broker, clock) = (live.broker().clone(), live.clock().clone());
-    CommandLog::open(broker, &config.service_id, &config.instance, config.default_replicas, clock)
+    CommandLog::open(broker, &config.service_id, config.state.instance_id(), config.default_replicas, clock)
 }
 
 /// Does what other processes do, until the engine ends.

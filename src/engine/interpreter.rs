@@ -153,6 +153,9 @@ impl Interpreter {
             }
             StatementKind::Alter { table, name, columns } => {
                 let source = self.with_env(run, |env| alter(env, *table, name, columns, text))?;
+                if run.replay.is_none() {
+                    register_schemas(&run.backend.formats(), &source, false).map_err(|e| e.at(name.span))?;
+                }
                 self.catalog.add_source(source, true)?;
                 Done::changed(format!("{} altered", name.text))
             }

@@ -280,7 +280,6 @@ impl Live {
             clock: self.clock.clone(),
             metrics: metrics.clone(),
             group: prefix.clone(),
-            instance: self.config.instance.clone(),
             start: properties.start(),
             commit_interval_ms: properties.number("commit.interval.ms").max(1),
             commit_records_max: properties.number("commit.max.records").max(1) as u64,

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod processing_log;
 pub mod progress;
 pub mod purge;
+pub mod recovery;
 pub mod restore;
 pub mod round;
 pub mod session;

@@ -7,19 +7,18 @@
 //! **Invariant:** only [`Session::step`] and [`Session::commit`] move a session, and they wait for nothing but the
 //! broker: a simulation drives many sessions on one thread.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use arrow::array::ArrayRef;
 
 use super::build::Blueprint;
 use super::checkpoint::{Checkpoints, Save};
-use super::holdings::{Holdings, Wanted, inputs_of};
+use super::holdings::{Holdings, inputs_of, take_back};
 use super::metrics::QueryMetrics;
 use super::processing_log::Entry;
-use super::progress::Progress;
 use super::purge::Purges;
-use super::restore::{changelog_partition, restore};
+use super::recovery::Recovery;
 use super::task::{Output, Task, TaskIo};
 use super::worker::{Rows, WorkerConfig};
 use crate::broker::{
@@ -29,10 +28,11 @@ use crate::change::{ChangeBatch, RecordSet};
 use crate::error::{Error, Result};
 use crate::operator::{TableCodec, lookup, scan};
 use crate::state::StateStore;
-use crate::time::NO_TIME;
 
 /// Rows that may wait on one input before its partition is paused.
 const QUEUED_ROWS_MAX: usize = 50_000;
+/// How long a step waits for a changelog.
+const RESTORE_WAIT: Duration = Duration::from_millis(50);
 /// How long pull queries wait for the worker's first partitions; a worker that gets none answers then.
 const JOIN_PATIENCE_US: i64 = 10_000_000;
 
@@ -79,6 +79,8 @@ pub struct Session {
     answers_from_us: i64,
     held: bool,
     busy: bool,
+    /// Tasks that are being restored; the others work meanwhile.
+    recovering: VecDeque<Recovery>,
     checkpoints: Checkpoints,
     purges: Purges,
 }
@@ -86,7 +88,7 @@ pub struct Session {
 impl Session {
     /// Joins the group as worker number `index`.
     pub fn join(config: &WorkerConfig, index: usize) -> Result<Self> {
-        let client_id = format!("{}-{}-{index}", config.group, config.instance);
+        let client_id = format!("{}-{}-{index}", config.group, config.state.instance_id());
         let producer = config.broker.producer(&ProducerOptions {
             transactional_id: config.exactly_once.then(|| client_id.clone()),
             client_id: client_id.clone(),
@@ -111,6 +113,7 @@ impl Session {
             answers_from_us: now_us + JOIN_PATIENCE_US,
             held: false,
             busy: false,
+            recovering: VecDeque::new(),
             checkpoints: Checkpoints::default(),
             purges: Purges::default(),
         })
@@ -119,10 +122,11 @@ impl Session {
     /// Fetches at most `records_max` records, waiting for them only when there is nothing else to do, takes part in
     /// rebalances, processes, and commits when it is time.
     pub fn step(&mut self, records_max: usize, wait: Duration) -> Result<()> {
-        let wait = if self.busy { Duration::ZERO } else { wait };
+        let wait = if self.busy || !self.recovering.is_empty() { Duration::ZERO } else { wait };
         let poll = self.consumer.poll(records_max, wait)?;
         if !poll.revoked.is_empty() {
             self.commit_and(Save::All)?;
+            self.recovering.retain(|recovery| !recovery.inputs().iter().any(|input| poll.revoked.contains(input)));
             self.holdings.revoke(&poll.revoked);
         }
         if !poll.assigned.is_empty() {
@@ -130,6 +134,7 @@ impl Session {
             self.assign(poll.assigned)?;
             self.answers_from_us = self.config.clock.monotonic_us();
         }
+        self.recover()?;
         for set in poll.sets {
             self.route(set)?;
         }
@@ -152,14 +157,14 @@ impl Session {
         self.consumer.close();
     }
 
-    /// Whether it owns tasks, or will own none.
+    /// Whether all tasks that it owns are at work, or it will own none.
     pub fn is_settled(&self) -> bool {
-        self.config.clock.monotonic_us() >= self.answers_from_us
+        self.recovering.is_empty() && self.config.clock.monotonic_us() >= self.answers_from_us
     }
 
     /// Whether everything fetched is processed.
     pub fn is_idle(&self) -> bool {
-        !self.busy && self.holdings.tasks.iter().all(|task| task.queued() == 0)
+        !self.busy && self.recovering.is_empty() && self.holdings.tasks.iter().all(|task| task.queued() == 0)
     }
 
     /// Its tasks.
@@ -223,12 +228,8 @@ impl Session {
         self.commit_and(Save::Due)
     }
 
-    /// The same, and every task whose local checkpoint lags behind gets a new one: before the process ends.
-    pub fn commit_and_save(&mut self) -> Result<()> {
-        self.commit_and(Save::All)
-    }
-
-    fn commit_and(&mut self, save: Save) -> Result<()> {
+    /// One epoch, and local checkpoints of tasks.
+    pub fn commit_and(&mut self, save: Save) -> Result<()> {
         let now_ms = self.config.clock.now_ms();
         let mut io = TaskIo {
             out: &mut self.out,
@@ -256,8 +257,9 @@ impl Session {
         self.out.begun = false;
         self.out.sent = 0;
         QueryMetrics::add(&self.config.metrics.commits, 1);
-        self.holdings.tasks.iter_mut().zip(offsets).try_for_each(|(task, offsets)| task.committed(offsets))?;
-        self.checkpoints.after_commit(pending, &mut self.holdings.tasks, self.config.clock.monotonic_us())?;
+        let tasks = &mut self.holdings.tasks;
+        tasks.iter_mut().zip(offsets).try_for_each(|(task, offsets)| task.committed(offsets))?;
+        self.checkpoints.after_commit(pending, tasks, self.config.clock.monotonic_us())?;
         self.purges.after_commit(&self.holdings.tasks, &self.config);
         Ok(())
     }
@@ -298,9 +300,10 @@ impl Session {
     /// Tasks whose inputs are now all ours: as they were before the rebalance, or restored.
     fn assign(&mut self, assigned: Vec<TopicPartition>) -> Result<()> {
         let wanted = self.holdings.assign(assigned, &self.config.blueprint);
+        let mut aside = self.holdings.take_aside();
         for wanted in wanted {
             let committed = self.consumer.committed(&wanted.inputs)?;
-            let task = match self.holdings.take_back(&wanted, &committed) {
+            let task = match take_back(&mut aside, &wanted, &committed) {
                 Some(task) => {
                     for input in &task.inputs {
                         let partition = TopicPartition::new(input.topic.clone(), task.partition);
@@ -308,43 +311,39 @@ impl Session {
                     }
                     task
                 }
-                None => self.restore_task(&wanted, committed)?,
+                None => {
+                    let first_offset = |sub: usize, input: &TopicPartition| self.first_offset(sub, input);
+                    let recovery = Recovery::begin(wanted, committed, &self.config, &first_offset)?;
+                    for input in recovery.inputs() {
+                        self.consumer.seek(input, recovery.position(&input.topic))?;
+                    }
+                    self.consumer.pause(recovery.inputs())?;
+                    self.epoch = self.epoch.max(recovery.epoch());
+                    self.recovering.push_back(recovery);
+                    continue;
+                }
             };
             self.holdings.add(task);
         }
-        self.holdings.forget_aside();
         Ok(())
     }
 
-    fn restore_task(&mut self, wanted: &Wanted, committed: Vec<CommittedOffset>) -> Result<Task> {
-        let config = &self.config;
-        let (sub_topology, partition) = (wanted.sub_topology, wanted.partition);
-        let mut stream_time = NO_TIME;
-        let mut positions = BTreeMap::new();
-        for input in &wanted.inputs {
-            let found = committed.iter().find(|committed| committed.partition == *input);
-            let (offset, progress) = match found {
-                Some(committed) => (committed.offset, Progress::from_metadata(&committed.metadata)),
-                None => (self.first_offset(sub_topology, input)?, Progress::default()),
-            };
-            stream_time = stream_time.max(progress.stream_time);
-            self.epoch = self.epoch.max(progress.epoch);
-            positions.insert(input.topic.clone(), (offset, progress.rows_done));
+    /// Goes on with the first task that is on its way back.
+    fn recover(&mut self) -> Result<()> {
+        let Some(recovery) = self.recovering.front_mut() else { return Ok(()) };
+        if !recovery.step(RESTORE_WAIT)? {
+            return Ok(());
         }
-        let mut stores = config.blueprint.stores(sub_topology, partition, &config.state);
-        for (i, store) in stores.iter_mut().enumerate() {
-            if let Some(topic) = config.blueprint.changelog_topic(sub_topology, i) {
-                let changelog = changelog_partition(&topic, partition);
-                restore(&config.broker, &config.clock, &config.metrics, changelog, store)?;
-            }
+        if let Some(recovery) = self.recovering.pop_front() {
+            let inputs = recovery.inputs().to_vec();
+            let task = recovery.finish(&self.config.blueprint, self.config.clock.monotonic_us())?;
+            self.holdings.add(task);
+            self.consumer.resume(&inputs)?;
         }
-        for input in &wanted.inputs {
-            self.consumer.seek(input, positions[&input.topic].0)?;
+        if self.recovering.is_empty() {
+            self.answers_from_us = self.config.clock.monotonic_us();
         }
-        let now_us = config.clock.monotonic_us();
-        let mut task = config.blueprint.task(sub_topology, partition, stores, &positions, stream_time, now_us)?;
-        task.know(committed);
-        Ok(task)
+        Ok(())
     }
 
     /// Where an input without committed offset starts.

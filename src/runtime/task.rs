@@ -90,9 +90,9 @@ pub struct Task {
     next_seq: u64,
     last_arrival_us: i64,
     touched: bool,
+    known: Vec<CommittedOffset>,
     /// Stores changed since their local checkpoint.
     unsaved: bool,
-    known: Vec<CommittedOffset>,
 }
 
 impl Task {
@@ -117,8 +117,8 @@ impl Task {
             next_seq: 0,
             last_arrival_us: monotonic_us,
             touched: false,
-            unsaved: true,
             known: Vec::new(),
+            unsaved: true,
         }
     }
 
@@ -229,6 +229,16 @@ impl Task {
         self.stores.iter_mut().try_for_each(StateStore::commit)
     }
 
+    /// The group's offsets that the stores belong to.
+    pub fn know(&mut self, offsets: Vec<CommittedOffset>) {
+        self.known = offsets;
+    }
+
+    /// The group's offsets that the stores belong to, unless somebody else committed since.
+    pub fn known_offsets(&self) -> &[CommittedOffset] {
+        &self.known
+    }
+
     /// Whether local checkpoints of it go anywhere.
     pub fn keeps_checkpoints(&self) -> bool {
         self.stores.iter().any(StateStore::keeps_checkpoints)
@@ -253,16 +263,6 @@ impl Task {
     /// Gives memory back if the process's budget asks for it: also while there is nothing to commit.
     pub fn relieve(&mut self) -> Result<()> {
         self.stores.iter_mut().try_for_each(StateStore::relieve)
-    }
-
-    /// The group's offsets that the stores belong to.
-    pub fn know(&mut self, offsets: Vec<CommittedOffset>) {
-        self.known = offsets;
-    }
-
-    /// The group's offsets that the stores belong to, unless somebody else committed since.
-    pub fn known_offsets(&self) -> &[CommittedOffset] {
-        &self.known
     }
 
     /// Takes batches through the nodes in topological order.

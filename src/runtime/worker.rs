@@ -11,6 +11,7 @@ use std::time::Duration;
 use arrow::array::ArrayRef;
 
 use super::build::Blueprint;
+use super::checkpoint::Save;
 use super::metrics::QueryMetrics;
 use super::session::Session;
 use crate::broker::{Broker, Start};
@@ -39,8 +40,6 @@ pub struct WorkerConfig {
     pub metrics: Arc<QueryMetrics>,
     /// Consumer group.
     pub group: String,
-    /// What tells this process from others with the same service id; the same after a restart on the same disk.
-    pub instance: String,
     /// Where streams without committed offsets start.
     pub start: Start,
     /// Time between commits.
@@ -203,7 +202,7 @@ impl Worker {
                 self.answer(session);
             }
         }
-        session.commit_and_save()
+        session.commit_and(Save::All)
     }
 
     /// Pull queries, between steps.

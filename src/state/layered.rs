@@ -73,14 +73,12 @@ impl LayeredBase {
         match base.disk.as_ref().map(DiskStore::mark) {
             Some(Ok(Some(mark))) if mark.fingerprint == fingerprint => base.found = Some(mark),
             Some(Ok(Some(_))) => base.discard_local("it is of another layout"),
-            Some(Ok(None)) => {
-                // Leftovers without a mark: a crash before the first checkpoint, or another version.
-                if !base.disk.as_ref().is_some_and(|disk| disk.is_empty().unwrap_or(false)) {
-                    base.discard_local("it has no valid checkpoint");
-                }
+            // Leftovers without a mark: a crash before the first checkpoint, or another version.
+            Some(Ok(None)) if !base.disk.as_ref().is_some_and(|disk| disk.is_empty().unwrap_or(false)) => {
+                base.discard_local("it has no valid checkpoint");
             }
             Some(Err(error)) => base.discard_local(&error.to_string()),
-            None => {}
+            Some(Ok(None)) | None => {}
         }
         base
     }

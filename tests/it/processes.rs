@@ -9,14 +9,9 @@ use eddyline::change::pretty::pretty_value;
 use eddyline::engine::{Engine, EngineConfig, Outcome, QueryState, Session};
 use eddyline::time::SystemClock;
 
-fn process(broker: &Arc<dyn Broker>, instance: &str) -> Arc<Engine> {
-    let config = EngineConfig {
-        service_id: "shared".into(),
-        instance: instance.into(),
-        workers: 1,
-        default_partitions: 4,
-        ..EngineConfig::default()
-    };
+fn process(broker: &Arc<dyn Broker>) -> Arc<Engine> {
+    let config =
+        EngineConfig { service_id: "shared".into(), workers: 1, default_partitions: 4, ..EngineConfig::default() };
     Engine::start(config, broker.clone(), SystemClock::shared()).expect("an engine")
 }
 
@@ -58,7 +53,7 @@ const TOTALS: &str = "SELECT user, total FROM spent;";
 #[test]
 fn what_one_process_does_the_others_do() {
     let broker = memory();
-    let (one, two) = (process(&broker, "one"), process(&broker, "two"));
+    let (one, two) = (process(&broker), process(&broker));
     let (mut at_one, mut at_two) = (one.session(), two.session());
     run(at_one.as_mut(), ORDERS);
     wait_until("the second process has the query", || two.queries().len() == 1);
@@ -83,7 +78,7 @@ fn what_one_process_does_the_others_do() {
     run(at_two.as_mut(), "CREATE TABLE spent AS SELECT user, COUNT(*) AS total FROM orders GROUP BY user;");
     one.shutdown();
     two.shutdown();
-    let three = process(&broker, "one");
+    let three = process(&broker);
     assert_eq!(three.queries().len(), 1);
     assert!(broker.topic("SPENT").expect("topics").is_some(), "the topic of the living query is there");
     let mut at_three = three.session();
@@ -95,7 +90,7 @@ fn what_one_process_does_the_others_do() {
 #[test]
 fn processes_share_the_work_and_take_over_from_one_that_ends() {
     let broker = memory();
-    let (one, two) = (process(&broker, "one"), process(&broker, "two"));
+    let (one, two) = (process(&broker), process(&broker));
     let mut at_one = one.session();
     run(at_one.as_mut(), ORDERS);
     wait_until("the second process has the query", || two.queries().len() == 1);
@@ -115,7 +110,7 @@ fn processes_share_the_work_and_take_over_from_one_that_ends() {
     let expected = send(at_one.as_mut(), 40);
     wait_until("all totals", || rows(at_one.as_mut(), TOTALS) == expected);
     // A third one joins; the totals go on from what the others left.
-    let three = process(&broker, "three");
+    let three = process(&broker);
     let mut at_three = three.session();
     let expected = send(at_three.as_mut(), 80);
     wait_until("all totals", || rows(at_three.as_mut(), TOTALS) == expected);
@@ -136,11 +131,11 @@ fn files_deployed_by_several_processes_at_once_run_once() {
     )
     .expect("a file");
     let deployments: Vec<_> = std::thread::scope(|scope| {
-        let starts: Vec<_> = ["one", "two", "three"]
-            .map(|instance| {
+        let starts: Vec<_> = [1, 2, 3]
+            .map(|_| {
                 let (broker, path) = (&broker, folder.path());
                 scope.spawn(move || {
-                    let engine = process(broker, instance);
+                    let engine = process(broker);
                     let deployment = engine.deploy(path, false, false).expect("a deployment");
                     (engine, deployment)
                 })
