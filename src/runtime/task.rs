@@ -93,6 +93,8 @@ pub struct Task {
     known: Vec<CommittedOffset>,
     /// Stores changed since their local checkpoint.
     unsaved: bool,
+    /// The last commit changed stores.
+    changed: bool,
 }
 
 impl Task {
@@ -119,6 +121,7 @@ impl Task {
             touched: false,
             known: Vec::new(),
             unsaved: true,
+            changed: false,
         }
     }
 
@@ -225,7 +228,8 @@ impl Task {
     pub fn committed(&mut self, offsets: Vec<CommittedOffset>) -> Result<()> {
         self.touched = false;
         self.known = offsets;
-        self.unsaved |= self.stores.iter().any(StateStore::is_dirty);
+        self.changed = self.stores.iter().any(StateStore::is_dirty);
+        self.unsaved |= self.changed;
         self.stores.iter_mut().try_for_each(StateStore::commit)
     }
 
@@ -256,7 +260,8 @@ impl Task {
                 store.checkpoint(position)?;
             }
         }
-        self.unsaved = false;
+        // The places are those before the last commit: what it changed would be read again.
+        self.unsaved = self.changed;
         Ok(())
     }
 
