@@ -248,6 +248,7 @@ impl Live {
 
     /// Topics and offsets that a query of this name had before it was started for the first time are not its own.
     fn remove_leftovers(&self, query_id: &str, blueprint: &Blueprint) -> Result<()> {
+        self.config.state.remove_query(query_id);
         for topic in blueprint.internal_topics() {
             if self.broker.topic(&topic.name)?.is_some() {
                 tracing::warn!(query = query_id, topic = topic.name, "internal topic of an earlier query is removed");

@@ -281,6 +281,19 @@ pub fn restore(
     Ok(restore.restored)
 }
 
+/// Reads what is committed now into `store`, which nobody writes to: somebody else's state.
+pub fn peek(
+    broker: &Arc<dyn Broker>,
+    clock: &Arc<dyn Clock>,
+    changelog: TopicPartition,
+    store: &mut StateStore,
+) -> Result<()> {
+    let mut restore = Restore::begin(broker, clock, &Arc::new(QueryMetrics::new(0)), changelog, store)?;
+    restore.end = restore.end.min(broker.offsets(&restore.changelog)?.1);
+    while !restore.step(store, Duration::from_millis(200))? {}
+    Ok(())
+}
+
 /// Name of a partition of a changelog topic.
 pub fn changelog_partition(topic: &str, partition: i32) -> TopicPartition {
     TopicPartition { topic: Arc::from(topic), partition }

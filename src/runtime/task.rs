@@ -95,6 +95,8 @@ pub struct Task {
     lease: Option<Lease>,
     /// Stores changed since their local checkpoint.
     unsaved: bool,
+    /// The last commit changed stores.
+    changed: bool,
 }
 
 impl Task {
@@ -122,6 +124,7 @@ impl Task {
             known: Vec::new(),
             lease: None,
             unsaved: true,
+            changed: false,
         }
     }
 
@@ -228,7 +231,8 @@ impl Task {
     pub fn committed(&mut self, offsets: Vec<CommittedOffset>) -> Result<()> {
         self.touched = false;
         self.known = offsets;
-        self.unsaved |= self.stores.iter().any(StateStore::is_dirty);
+        self.changed = self.stores.iter().any(StateStore::is_dirty);
+        self.unsaved |= self.changed;
         self.stores.iter_mut().try_for_each(StateStore::commit)
     }
 
@@ -264,7 +268,8 @@ impl Task {
                 store.checkpoint(position)?;
             }
         }
-        self.unsaved = false;
+        // The places are those before the last commit: what it changed would be read again.
+        self.unsaved = self.changed;
         Ok(())
     }
 

@@ -78,6 +78,11 @@ impl Generation {
         names.iter().map(|name| name.to_string()).filter(|name| name != MARKS).collect()
     }
 
+    /// A store's last checkpoint, unless it is of another version.
+    pub(super) fn marked(&self, name: &str) -> Option<Mark> {
+        self.marks.get(name).ok().flatten().and_then(|bytes| Mark::decode(&bytes))
+    }
+
     /// Deletes a store, its mark first.
     pub(super) fn remove(&self, name: &str) -> Result<()> {
         let removed = self.unmark(name).and_then(|()| {
