@@ -161,14 +161,6 @@ pub const METRICS: &[Metric] = &[
     gauge("eddyline_query_restore_duration_seconds", "how long the running restore, or the last one, took", |query| {
         Some(query.numbers.restore.took.as_secs_f64())
     }),
-    gauge(
-        "eddyline_query_standby_tasks",
-        "tasks of other processes whose stores are copied here, see num.standby.replicas",
-        |query| Some(query.numbers.standby_tasks as f64),
-    ),
-    gauge("eddyline_query_standby_behind_records", "records that those copies have still to read", |query| {
-        Some(query.numbers.standby_behind as f64)
-    }),
     counter(
         "eddyline_query_session_failures_total",
         "sessions of workers that ended with an error or were fenced; each is followed by a restore",
