@@ -51,6 +51,11 @@ pub trait Backend {
     fn formats(&self) -> Formats {
         Formats::default()
     }
+    /// Whether statements of the command log are done again: their topics were made then, and may be gone by now. A
+    /// query over missing topics starts all the same, and waits for them.
+    fn is_replaying(&self) -> bool {
+        false
+    }
 }
 
 /// How a source's own topic is written: for INSERT INTO … VALUES.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::backend::{Backend, QueryStart, insertable_schema, sink_of};
 use super::config::EngineConfig;
 use super::session::QueryState;
-use crate::broker::{Broker, OutRecord, Producer, ProducerOptions, TopicSpec};
+use crate::broker::{Broker, OutRecord, Producer, ProducerOptions, TopicPartition, TopicSpec};
 use crate::catalog::Source;
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
@@ -116,7 +116,12 @@ impl Live {
         }
     }
 
+    /// Makes a query's own topics, unless it has run before: then one that is missing was deleted with what it held, and
+    /// the query's workers say so.
     fn ensure_internal_topics(&self, blueprint: &Blueprint) -> Result<()> {
+        if self.has_run(blueprint)? {
+            return Ok(());
+        }
         let entry = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         for topic in blueprint.internal_topics() {
             let config = match topic.changelog {
@@ -131,6 +136,25 @@ impl Live {
             self.ensure_topic(&topic.name, topic.partitions, config)?;
         }
         Ok(())
+    }
+
+    /// Whether the query has committed anything. Asked only when one of its topics is missing.
+    fn has_run(&self, blueprint: &Blueprint) -> Result<bool> {
+        let mut missing = false;
+        for topic in blueprint.internal_topics() {
+            missing |= self.broker.topic(&topic.name)?.is_none();
+        }
+        if !missing {
+            return Ok(false);
+        }
+        let subs = 0..blueprint.topology.sub_topologies.len();
+        let inputs = subs.flat_map(|sub| {
+            let partitions = 0..blueprint.task_count(sub);
+            blueprint.topics_of(sub).flat_map(move |topic| {
+                partitions.clone().map(move |partition| TopicPartition::new(topic.as_str(), partition))
+            })
+        });
+        Ok(!self.broker.committed(&blueprint.prefix, &inputs.collect::<Vec<_>>())?.is_empty())
     }
 
     /// Commits and ends a query's workers.
@@ -166,10 +190,20 @@ impl Backend for Live {
 
     fn start(&mut self, query: &QueryStart) -> Result<()> {
         let prefix = self.prefix(&query.id);
-        let partitions = |topic: &str| self.broker.topic(topic).ok().flatten().map(|info| info.partitions);
+        let resumed = self.replayed.is_some();
+        // The workers of a query that ran before say what is missing, and wait for it.
+        let waits = std::cell::Cell::new(false);
+        let unknown = || {
+            waits.set(resumed);
+            resumed.then_some(0)
+        };
+        let partitions =
+            |topic: &str| self.broker.topic(topic).ok().flatten().map(|info| info.partitions).or_else(unknown);
         let blueprint = Blueprint::new(&query.id, query.topology.clone(), &prefix, &partitions)?;
         let blueprint = Arc::new(blueprint.with_formats(self.formats.clone()));
-        self.ensure_internal_topics(&blueprint)?;
+        if !waits.get() {
+            self.ensure_internal_topics(&blueprint)?;
+        }
         let log_topic = processing_log::topic(&self.config.service_id);
         let workers = self.config.workers.max(1);
         let metrics = Arc::new(QueryMetrics::new(workers));
@@ -239,6 +273,10 @@ impl Backend for Live {
 
     fn now_ms(&self) -> i64 {
         self.clock.now_ms()
+    }
+
+    fn is_replaying(&self) -> bool {
+        self.replayed.is_some()
     }
 
     fn formats(&self) -> Formats {

@@ -8,6 +8,7 @@ use super::round::{Reader, TaskInput};
 use super::sink::{RepartitionWriter, SinkWriter};
 use super::source::SourceReader;
 use super::task::{NodeKind, RunningNode, Task};
+use crate::broker::TopicPartition;
 use crate::error::{Error, Result};
 use crate::expr::functions::{ArgType, FunctionEnv};
 use crate::expr::{CompiledExpr, Scope, compile};
@@ -37,6 +38,8 @@ pub struct Blueprint {
     pub prefix: String,
     /// Partition counts of all its topics, internal ones under their full names.
     pub partitions: BTreeMap<String, i32>,
+    /// Partition counts of source topics before they were given more: what came later is read from its first record.
+    pub grown_from: BTreeMap<String, i32>,
     /// How its topics are read and written.
     pub formats: Formats,
 }
@@ -57,6 +60,7 @@ impl Blueprint {
             topology,
             prefix: prefix.to_owned(),
             partitions: BTreeMap::new(),
+            grown_from: BTreeMap::new(),
             formats: Formats::default(),
         };
         let missing = |topic: &str| Error::not_found(format!("topic {topic} does not exist"));
@@ -142,6 +146,11 @@ impl Blueprint {
         topics.sort_unstable();
         topics.dedup();
         topics
+    }
+
+    /// Whether the query was built for this partition of a topic that it reads.
+    pub fn expects(&self, partition: &TopicPartition) -> bool {
+        partition.partition < self.partitions_of(&partition.topic)
     }
 
     /// How many tasks a sub-topology has: as many as its widest input has partitions.

@@ -13,11 +13,13 @@ pub mod local;
 pub mod metrics;
 pub mod processing_log;
 pub mod progress;
+pub mod pulse;
 pub mod restore;
 pub mod round;
 pub mod session;
 pub mod sink;
 pub mod source;
+pub mod survey;
 pub mod task;
 pub mod worker;
 

@@ -48,6 +48,8 @@ struct Piece {
     times: Vec<i64>,
     cursor: usize,
     next_offset: i64,
+    /// Memory held until all of it is processed.
+    bytes: usize,
     errors: VecDeque<Entry>,
 }
 
@@ -125,6 +127,11 @@ impl TaskInput {
         self.pieces.iter().map(|piece| piece.times.len() - piece.cursor).sum()
     }
 
+    /// Memory that they hold.
+    pub fn queued_bytes(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.bytes).sum()
+    }
+
     /// The next offset to fetch.
     pub fn next_offset(&self) -> i64 {
         self.next_offset
@@ -174,6 +181,7 @@ fn repartitioned(
     Ok(Piece {
         set: set.clone(),
         times: batch.rowtime.to_vec(),
+        bytes: set.bytes() + batch.data.get_array_memory_size(),
         feeds: vec![Feed { node, batch, entries: None, cursor: 0 }],
         records,
         cursor: 0,
@@ -210,6 +218,7 @@ fn decoded(feeds: &mut [(usize, Reader)], set: &Arc<RecordSet>, next_offset: i64
         }
     };
     let single = read.len() == 1;
+    let bytes = set.bytes() + read.iter().map(|(_, batch, _)| batch.data.get_array_memory_size()).sum::<usize>();
     let feeds = read
         .into_iter()
         .map(|(node, batch, indices)| {
@@ -218,7 +227,7 @@ fn decoded(feeds: &mut [(usize, Reader)], set: &Arc<RecordSet>, next_offset: i64
             Feed { node, batch, entries, cursor: 0 }
         })
         .collect();
-    Ok(Piece { set: set.clone(), feeds, records, times, cursor: 0, next_offset, errors: errors.into() })
+    Ok(Piece { set: set.clone(), feeds, records, times, cursor: 0, next_offset, bytes, errors: errors.into() })
 }
 
 impl Piece {

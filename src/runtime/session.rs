@@ -8,6 +8,7 @@
 //! broker: a simulation drives many sessions on one thread.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::ArrayRef;
@@ -16,19 +17,24 @@ use super::holdings::{Holdings, Wanted, inputs_of};
 use super::metrics::QueryMetrics;
 use super::processing_log::Entry;
 use super::progress::Progress;
+use super::pulse::Pulse;
 use super::restore::{changelog_partition, restore};
+use super::round::TaskInput;
 use super::task::{Output, Task, TaskIo};
 use super::worker::WorkerConfig;
 use crate::broker::{
     CommittedOffset, Consumer, ConsumerOptions, OutRecord, Producer, ProducerOptions, Start, TopicPartition,
 };
 use crate::change::{ChangeBatch, RecordSet};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::operator::{TableCodec, lookup, scan};
 use crate::time::NO_TIME;
 
 /// Rows that may wait on one input before its partition is paused.
 const QUEUED_ROWS_MAX: usize = 50_000;
+/// Bytes that may wait on all inputs together before those with more than their share are paused. One without rows is
+/// never paused, so that what waits for it can go on.
+const QUEUED_BYTES_MAX: usize = 64 << 20;
 /// How long pull queries wait for the worker's first partitions; a worker that gets none answers then.
 const JOIN_PATIENCE_US: i64 = 10_000_000;
 
@@ -71,6 +77,7 @@ pub struct Session {
     log: Vec<Entry>,
     epoch: u64,
     last_commit_us: i64,
+    pulse: Arc<Pulse>,
     /// Before it pull queries would miss what is not restored yet.
     answers_from_us: i64,
     held: bool,
@@ -102,10 +109,16 @@ impl Session {
             log: Vec::new(),
             epoch: 0,
             last_commit_us: now_us,
+            pulse: Arc::default(),
             answers_from_us: now_us + JOIN_PATIENCE_US,
             held: false,
             busy: false,
         })
+    }
+
+    /// Tells `pulse` what takes long.
+    pub fn report_to(&mut self, pulse: Arc<Pulse>) {
+        self.pulse = pulse;
     }
 
     /// Fetches at most `records_max` records, waiting for them only when there is nothing else to do, takes part in
@@ -219,7 +232,7 @@ impl Session {
             coalesce: self.config.coalesce,
             now_ms,
         };
-        let mut anything = false;
+        let mut anything = !io.log.is_empty();
         for task in &mut self.holdings.tasks {
             anything |= task.prepare_commit(&mut io)?;
         }
@@ -275,7 +288,11 @@ impl Session {
 
     /// Tasks whose inputs are now all ours: as they were before the rebalance, or restored.
     fn assign(&mut self, assigned: Vec<TopicPartition>) -> Result<()> {
+        if let Some(new) = assigned.iter().find(|partition| !self.config.blueprint.expects(partition)) {
+            return Err(Error::new(ErrorKind::Unavailable, format!("partition {new} was added to its topic")));
+        }
         let wanted = self.holdings.assign(assigned, &self.config.blueprint);
+        self.pulse.set_restoring(true);
         for wanted in wanted {
             let committed = self.consumer.committed(&wanted.inputs)?;
             let task = match self.holdings.take_back(&wanted, &committed) {
@@ -291,24 +308,25 @@ impl Session {
             self.holdings.add(task);
         }
         self.holdings.forget_aside();
+        self.pulse.set_restoring(false);
         Ok(())
     }
 
     fn restore_task(&mut self, wanted: &Wanted, committed: Vec<CommittedOffset>) -> Result<Task> {
-        let config = &self.config;
         let (sub_topology, partition) = (wanted.sub_topology, wanted.partition);
         let mut stream_time = NO_TIME;
         let mut positions = BTreeMap::new();
         for input in &wanted.inputs {
             let found = committed.iter().find(|committed| committed.partition == *input);
             let (offset, progress) = match found {
-                Some(committed) => (committed.offset, Progress::from_metadata(&committed.metadata)),
+                Some(committed) => self.position(sub_topology, committed)?,
                 None => (self.first_offset(sub_topology, input)?, Progress::default()),
             };
             stream_time = stream_time.max(progress.stream_time);
             self.epoch = self.epoch.max(progress.epoch);
             positions.insert(input.topic.clone(), (offset, progress.rows_done));
         }
+        let config = &self.config;
         let mut stores = config.blueprint.stores(sub_topology);
         for (i, store) in stores.iter_mut().enumerate() {
             if let Some(topic) = config.blueprint.changelog_topic(sub_topology, i) {
@@ -325,14 +343,43 @@ impl Session {
         Ok(task)
     }
 
+    /// Where an input with a committed offset goes on. Records that are gone are never passed over in silence: the log
+    /// tells, and so does the processing log.
+    fn position(&mut self, sub_topology: usize, committed: &CommittedOffset) -> Result<(i64, Progress)> {
+        let input = &committed.partition;
+        let (first, end) = self.config.broker.offsets(input)?;
+        let progress = Progress::from_metadata(&committed.metadata);
+        let lost = match committed.offset {
+            offset if offset < first => format!("records {offset} to {first} were deleted before they were read"),
+            offset if offset > end => format!("it ends at {end}, before the committed offset {offset}: it was made anew"),
+            offset => return Ok((offset, progress)),
+        };
+        let offset = self.first_offset(sub_topology, input)?;
+        let reason = format!("{lost}; reading goes on at {offset}");
+        tracing::error!(query = self.config.blueprint.query_id, partition = %input, reason, "offset out of range");
+        QueryMetrics::add(&self.config.metrics.errors, 1);
+        self.log.push(Entry {
+            kind: "position",
+            topic: input.topic.to_string(),
+            partition: input.partition,
+            offset: committed.offset,
+            place: "offset".to_owned(),
+            reason,
+            key: None,
+            value: None,
+        });
+        Ok((offset, Progress { rows_done: 0, ..progress }))
+    }
+
     /// Where an input without committed offset starts.
     ///
     /// > KSQL: tables always start at the earliest record.
     fn first_offset(&self, sub_topology: usize, input: &TopicPartition) -> Result<i64> {
         let (first, end) = self.config.broker.offsets(input)?;
-        let internal = self.config.blueprint.reads_whole(sub_topology, &input.topic);
+        let blueprint = &self.config.blueprint;
+        let added = blueprint.grown_from.get(&*input.topic).is_some_and(|before| input.partition >= *before);
         Ok(match self.config.start {
-            Start::Latest if !internal => end,
+            Start::Latest if !added && !blueprint.reads_whole(sub_topology, &input.topic) => end,
             _ => first,
         })
     }
@@ -340,13 +387,18 @@ impl Session {
     /// Pauses partitions that are far ahead.
     fn throttle(&mut self) -> Result<()> {
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
+        let inputs = || self.holdings.tasks.iter().flat_map(|task| &task.inputs);
+        let bytes: usize = inputs().map(TaskInput::queued_bytes).sum();
+        let share = QUEUED_BYTES_MAX / inputs().count().max(1);
         for task in &self.holdings.tasks {
             for (input, partition) in task.inputs.iter().zip(inputs_of(task)) {
                 let queued = input.queued();
                 let is_paused = self.holdings.paused.contains(&partition);
-                if !is_paused && queued > QUEUED_ROWS_MAX {
+                let too_much = bytes > QUEUED_BYTES_MAX && input.queued_bytes() > share;
+                let little = bytes < QUEUED_BYTES_MAX / 2 || input.queued_bytes() < share / 2;
+                if !is_paused && (queued > QUEUED_ROWS_MAX || too_much) {
                     pause.push(partition);
-                } else if is_paused && queued < QUEUED_ROWS_MAX / 2 {
+                } else if is_paused && queued < QUEUED_ROWS_MAX / 2 && little {
                     resume.push(partition);
                 }
             }

@@ -12,7 +12,9 @@ use arrow::array::ArrayRef;
 
 use super::build::Blueprint;
 use super::metrics::QueryMetrics;
+use super::pulse::Pulse;
 use super::session::Session;
+use super::survey::{needs_somebody, note_missing, survey};
 use crate::broker::{Broker, Start};
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
@@ -22,8 +24,13 @@ use crate::time::Clock;
 const POLL_RECORDS: usize = 20_000;
 /// Longest wait for records, so that requests and commits are prompt.
 const POLL_WAIT: Duration = Duration::from_millis(20);
-/// Longest wait before a failed worker tries again.
-const BACKOFF_MS_MAX: u64 = 15_000;
+/// Shortest and longest wait before a failed worker tries again.
+const BACKOFF_MS: (u64, u64) = (100, 15_000);
+/// How often the first worker looks at the query's topics; sooner while they cannot be looked at.
+const SURVEY_INTERVAL_US: i64 = 10_000_000;
+const SURVEY_AGAIN_US: i64 = 2_000_000;
+/// A step that takes longer waits for the broker, or for the disk.
+const STUCK_US: i64 = 10_000_000;
 
 /// How workers of a query work.
 #[derive(Clone)]
@@ -84,6 +91,8 @@ pub struct WorkerHandle {
     stop: Arc<AtomicBool>,
     pause: Arc<AtomicBool>,
     state: Arc<Mutex<WorkerState>>,
+    pulse: Arc<Pulse>,
+    clock: Arc<dyn Clock>,
     requests: Sender<ReadRequest>,
     thread: Option<JoinHandle<()>>,
 }
@@ -91,7 +100,16 @@ pub struct WorkerHandle {
 impl WorkerHandle {
     /// What it is doing.
     pub fn state(&self) -> WorkerState {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let busy_us = self.pulse.busy_us(self.clock.monotonic_us());
+        match state {
+            WorkerState::Running if self.pulse.is_restoring() => WorkerState::Restoring,
+            WorkerState::Running if busy_us > STUCK_US => WorkerState::Failed(format!(
+                "the broker has not answered for {} s; the query goes on when it does",
+                busy_us / 1_000_000
+            )),
+            state => state,
+        }
     }
 
     /// Hands over a read request.
@@ -126,10 +144,20 @@ pub fn spawn(config: WorkerConfig, index: usize) -> Result<WorkerHandle> {
     let stop = Arc::new(AtomicBool::new(false));
     let pause = Arc::new(AtomicBool::new(false));
     let state = Arc::new(Mutex::new(WorkerState::Restoring));
-    let mut worker = Worker { config, index, stop: stop.clone(), pause: pause.clone(), state: state.clone(), receiver };
+    let pulse = Arc::new(Pulse::default());
+    let clock = config.clock.clone();
+    let mut worker = Worker {
+        config,
+        index,
+        stop: stop.clone(),
+        pause: pause.clone(),
+        state: state.clone(),
+        pulse: pulse.clone(),
+        receiver,
+    };
     let name = format!("{}-{index}", worker.config.blueprint.query_id);
     let thread = std::thread::Builder::new().name(name).spawn(move || worker.run())?;
-    Ok(WorkerHandle { stop, pause, state, requests, thread: Some(thread) })
+    Ok(WorkerHandle { stop, pause, state, pulse, clock, requests, thread: Some(thread) })
 }
 
 struct Worker {
@@ -138,29 +166,36 @@ struct Worker {
     stop: Arc<AtomicBool>,
     pause: Arc<AtomicBool>,
     state: Arc<Mutex<WorkerState>>,
+    pulse: Arc<Pulse>,
     receiver: Receiver<ReadRequest>,
 }
 
 impl Worker {
     /// Sessions until stopped; a failed one is followed by the next after a while.
     fn run(&mut self) {
-        let mut backoff_ms = 100;
+        let mut backoff_ms = BACKOFF_MS.0;
         while !self.stopping() {
-            self.set_state(WorkerState::Restoring);
             let commits = self.config.metrics.commits.load(Ordering::Relaxed);
-            let Err(error) = self.session() else { break };
+            let Err(error) = self.session() else { continue };
             if self.config.metrics.commits.load(Ordering::Relaxed) > commits {
-                backoff_ms = 100;
+                backoff_ms = BACKOFF_MS.0;
+            }
+            if needs_somebody(&error) {
+                backoff_ms = BACKOFF_MS.1;
+            }
+            if error.kind() == ErrorKind::NotFound {
+                note_missing(Arc::make_mut(&mut self.config.blueprint), self.config.broker.as_ref());
             }
             let query = &self.config.blueprint.query_id;
-            tracing::warn!(query, worker = self.index, %error, backoff_ms, "worker session ended, will restore");
-            self.set_state(WorkerState::Failed(error.to_string()));
+            tracing::warn!(query, worker = self.index, error = told(&error), backoff_ms, "worker session ended");
+            let next = self.config.clock.now_ms().saturating_add_unsigned(backoff_ms);
+            self.set_state(WorkerState::Failed(format!("{}; next try at {}", told(&error), time_of_day(next))));
             let mut waited = 0;
             while waited < backoff_ms && !self.stopping() {
                 self.config.clock.sleep(Duration::from_millis(50));
                 waited += 50;
             }
-            backoff_ms = (backoff_ms * 2).min(BACKOFF_MS_MAX);
+            backoff_ms = (backoff_ms * 2).min(BACKOFF_MS.1);
         }
         self.set_state(WorkerState::Stopped);
     }
@@ -173,21 +208,58 @@ impl Worker {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
-    /// From joining the group to leaving it.
+    /// From joining the group to leaving it, because it is stopped or because the query's topics changed. A failure
+    /// stays visible until the broker has let the next session in.
     fn session(&mut self) -> Result<()> {
+        if let Some(renewed) = survey(&self.config.blueprint, self.config.broker.as_ref())? {
+            let (query, before, now) =
+                (&renewed.query_id, &self.config.blueprint.partitions, &renewed.partitions);
+            tracing::warn!(query, worker = self.index, ?before, ?now, "partitions of the query's topics changed");
+            self.config.blueprint = Arc::new(renewed);
+        }
         let mut session = Session::join(&self.config, self.index)?;
+        session.report_to(self.pulse.clone());
+        self.set_state(WorkerState::Restoring);
         let result = self.work(&mut session);
+        self.pulse.end();
+        if let Err(error) = &result {
+            // Leaving may take a while when the broker is away.
+            self.set_state(WorkerState::Failed(told(error)));
+        }
         session.leave();
         result
     }
 
     fn work(&mut self, session: &mut Session) -> Result<()> {
+        let mut survey_at_us = self.config.clock.monotonic_us() + SURVEY_INTERVAL_US;
+        let mut trouble = None;
         while !self.stopping() {
+            let now_us = self.config.clock.monotonic_us();
+            if self.index == 0 && now_us >= survey_at_us {
+                let surveyed = survey(&self.config.blueprint, self.config.broker.as_ref());
+                survey_at_us = self.config.clock.monotonic_us() + SURVEY_INTERVAL_US;
+                trouble = match surveyed {
+                    Ok(None) => None,
+                    Ok(Some(_)) => break,
+                    // The session may outlive it: whether it does, the next commit shows.
+                    Err(error) if error.kind() == ErrorKind::Unavailable => {
+                        survey_at_us += SURVEY_AGAIN_US - SURVEY_INTERVAL_US;
+                        Some(told(&error))
+                    }
+                    Err(error) => return Err(error),
+                };
+            }
+            self.pulse.begin(self.config.clock.monotonic_us());
             let paused = self.pause.load(Ordering::SeqCst);
             session.hold(paused)?;
             session.step(POLL_RECORDS, POLL_WAIT)?;
-            if session.is_settled() {
+            self.pulse.end();
+            if let Some(trouble) = &trouble {
+                self.set_state(WorkerState::Failed(trouble.clone()));
+            } else if session.is_settled() {
                 self.set_state(if paused { WorkerState::Paused } else { WorkerState::Running });
+            }
+            if session.is_settled() {
                 self.answer(session);
             }
         }
@@ -202,4 +274,16 @@ impl Worker {
             let _ = request.reply.send(rows);
         }
     }
+}
+
+/// The error with what the user may do about it.
+fn told(error: &Error) -> String {
+    let hints = error.hints().iter().map(|hint| format!(" ({})", hint.trim_end_matches('.')));
+    hints.fold(error.to_string(), |text, hint| text + &hint)
+}
+
+/// `11:05:13Z`
+fn time_of_day(ms: i64) -> String {
+    let second = ms.div_euclid(1000).rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
