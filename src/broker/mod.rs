@@ -133,6 +133,11 @@ pub trait Consumer: Send {
     fn assign(&mut self, partitions: &[(TopicPartition, Start)]) -> Result<()>;
     /// Waits up to `timeout` for anything, then brings at most about `max_records` records.
     fn poll(&mut self, max_records: usize, timeout: Duration) -> Result<Poll>;
+    /// Between two polls that are far apart: tells the group that this member is busy but alive. False when the group
+    /// wants something, which the next poll brings.
+    fn stay(&mut self) -> bool {
+        true
+    }
     /// The next record of the partition is to be this one.
     fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<()>;
     /// No more records of these partitions until resumed.
@@ -201,7 +206,8 @@ pub trait Producer: Send {
     /// Begins a transaction. Without a transactional id it is a hint that many records follow until `commit` or
     /// `flush`, which need not be visible before.
     fn begin(&mut self) -> Result<()>;
-    /// Hands a record over; waits while the client's buffer is full.
+    /// Hands a record over; waits while the client's buffer is full. `Data` means that the topic does not take a record
+    /// like this, above all one so large: it was not handed over, and the transaction is as it was.
     fn send(&mut self, record: OutRecord<'_>) -> Result<()>;
     /// Commits records and the group's offsets as one. Without a transactional id: flushes records, then stores the
     /// offsets.

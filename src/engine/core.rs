@@ -14,7 +14,7 @@ use super::local_session::LocalSession;
 use super::session::{QueryStatus, Session};
 use crate::broker::Broker;
 use crate::catalog::{Catalog, Source};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::processing_log;
 use crate::sql::ast::{Statement, StatementKind};
 use crate::sql::{parse_statement, split_statements, substitute};
@@ -191,6 +191,8 @@ impl Inner {
                 self.live.replayed = None;
                 match ran {
                     Ok(_) => {}
+                    // Not its fault: a later start will do.
+                    Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
                     // One query that cannot start keeps no other from running.
                     Err(error) => tracing::error!(%error, sql, "a statement of the command log failed"),
                 }

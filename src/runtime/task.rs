@@ -9,7 +9,7 @@ use super::round::{RoundPart, TaskInput, any_headers, headers_of, next_round};
 use super::sink::{HeadersOf, RepartitionWriter, SinkWriter};
 use crate::broker::{CommittedOffset, OutRecord, TopicPartition};
 use crate::change::{ChangeBatch, RecordSet};
-use crate::error::Result;
+use crate::error::{RecordError, Result};
 use crate::operator::{Input, Operator, OperatorContext, RowError};
 use crate::state::StateStore;
 use crate::time::NO_TIME;
@@ -270,17 +270,14 @@ impl Task {
                         self.touched = true;
                         let (written, errors) = sink.write(&batch, self.partition, headers, io.out)?;
                         QueryMetrics::add(&io.metrics.rows_out, written);
-                        let errors = errors
-                            .into_iter()
-                            .map(|(seq, error)| RowError { seq, place: error.place, reason: error.reason })
-                            .collect();
-                        report(errors, parts, "production", io);
+                        report(row_errors(errors), parts, "production", io);
                     }
                 }
                 NodeKind::Repartition(sink) => {
                     for batch in ports.swap_remove(0) {
                         self.touched = true;
-                        sink.write(&batch, self.partition, io.now_ms, io.out)?;
+                        let errors = sink.write(&batch, self.partition, io.now_ms, io.out)?;
+                        report(row_errors(errors), parts, "production", io);
                     }
                 }
                 NodeKind::Collect => {
@@ -314,6 +311,11 @@ fn run_operator(
         Phase::StreamTime => operator.on_stream_time(cx),
         Phase::Commit => operator.on_commit(cx),
     }
+}
+
+fn row_errors(errors: Vec<(u64, RecordError)>) -> Vec<RowError> {
+    let errors = errors.into_iter();
+    errors.map(|(seq, error)| RowError { seq, place: error.place, reason: error.reason }).collect()
 }
 
 /// Errors of rows to log entries, with the record that each row came from.

@@ -16,7 +16,7 @@ use super::error::{crate_failed, failed};
 use super::native::{Failure, NativeConsumer, Rebalance, Received};
 use crate::broker::{CommittedOffset, Consumer, ConsumerOptions, GroupMetadata, Poll, Start, TopicPartition};
 use crate::change::RecordSet;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::time::SystemClock;
 
 /// How long the broker may take for an answer.
@@ -179,9 +179,15 @@ fn read_error(message: &Received<'_>, failure: &Failure) -> Option<Error> {
         | Code::AllBrokersDown
         | Code::Resolve
         | Code::OperationTimedOut
-        | Code::RequestTimedOut
-        | Code::PollExceeded
-        | Code::AutoOffsetReset => None,
+        | Code::RequestTimedOut => None,
+        Code::PollExceeded => Some(Error::new(
+            ErrorKind::Fenced,
+            "this member did not answer its group for longer than max.poll.interval.ms: its partitions went to others",
+        )),
+        Code::AutoOffsetReset => Some(Error::new(
+            ErrorKind::Unavailable,
+            format!("{}-{} has no record {} any more", message.topic(), message.partition(), message.offset()),
+        )),
         _ => Some(failed(&format!("reading {}", message.topic()), failure)),
     }
 }
@@ -345,6 +351,14 @@ impl Consumer for KafkaConsumer {
             return Err(error);
         }
         Ok(Poll { sets: sets.runs.into_iter().map(|run| run.3).collect(), ..Poll::default() })
+    }
+
+    fn stay(&mut self) -> bool {
+        // Nothing is being read: what comes are changes of the group, which wait for the next poll.
+        if self.answer == Some(Answer::Assign) {
+            self.native.serve();
+        }
+        !self.native.context().has_rebalances()
     }
 
     fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<()> {

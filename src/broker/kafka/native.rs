@@ -44,7 +44,7 @@ pub(super) struct Context {
     /// The newest general error: why brokers cannot be reached.
     trouble: Mutex<Option<String>>,
     /// The first record that could not be delivered since it was last asked.
-    undelivered: Mutex<Option<String>>,
+    undelivered: Mutex<Option<(RDKafkaErrorCode, String)>>,
     closing: AtomicBool,
 }
 
@@ -59,6 +59,10 @@ impl Context {
         with(&self.rebalances, std::mem::take)
     }
 
+    pub(super) fn has_rebalances(&self) -> bool {
+        with(&self.rebalances, |list| !list.is_empty())
+    }
+
     pub(super) fn put_back(&self, rebalances: Vec<Rebalance>) {
         with(&self.rebalances, |list| list.splice(0..0, rebalances).for_each(drop));
     }
@@ -67,7 +71,7 @@ impl Context {
         with(&self.trouble, |text| text.clone())
     }
 
-    pub(super) fn take_undelivered(&self) -> Option<String> {
+    pub(super) fn take_undelivered(&self) -> Option<(RDKafkaErrorCode, String)> {
         with(&self.undelivered, Option::take)
     }
 }
@@ -167,7 +171,9 @@ unsafe extern "C" fn on_delivery(
         let topic = text(unsafe { sys::rd_kafka_topic_name(message.rkt) });
         let reason = RDKafkaErrorCode::from(message.err);
         let what = format!("a record of {topic}-{} was not delivered: {reason}", message.partition);
-        with(&context.undelivered, |first| first.get_or_insert(what).len());
+        with(&context.undelivered, |first| {
+            first.get_or_insert((reason, what));
+        });
     }
 }
 
@@ -455,6 +461,11 @@ impl NativeProducer {
         let found = self.topics.iter().position(|(name, _)| name == topic);
         self.last = found.unwrap_or(self.last);
         found.is_some()
+    }
+
+    /// Number of the current topic, in the order in which they were opened.
+    pub(super) fn current(&self) -> usize {
+        self.last
     }
 
     /// Makes the topic the current one.
