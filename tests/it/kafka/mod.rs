@@ -1,5 +1,7 @@
 //! Tests against a real Apache Kafka, read and written by rdkafka directly rather than through Eddyline's broker.
 
+mod faults;
+mod outage;
 mod queries;
 mod repl;
 pub mod world;
