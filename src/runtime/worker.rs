@@ -30,7 +30,7 @@ const BACKOFF_MS: (u64, u64) = (100, 15_000);
 const SURVEY_INTERVAL_US: i64 = 10_000_000;
 const SURVEY_AGAIN_US: i64 = 2_000_000;
 /// A step that takes longer waits for the broker, or for the disk.
-const STUCK_US: i64 = 10_000_000;
+const STUCK_US: i64 = 5_000_000;
 
 /// How workers of a query work.
 #[derive(Clone)]

@@ -184,9 +184,10 @@ fn read_error(message: &Received<'_>, failure: &Failure) -> Option<Error> {
             ErrorKind::Fenced,
             "this member did not answer its group for longer than max.poll.interval.ms: its partitions went to others",
         )),
+        // Where reading goes on is for its caller to say, from the committed offsets.
         Code::AutoOffsetReset => Some(Error::new(
             ErrorKind::Unavailable,
-            format!("{}-{} has no record {} any more", message.topic(), message.partition(), message.offset()),
+            format!("{}-{} cannot be read on from here: {}", message.topic(), message.partition(), failure.text),
         )),
         _ => Some(failed(&format!("reading {}", message.topic()), failure)),
     }
