@@ -8,11 +8,12 @@ mod native;
 mod producer;
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll as TaskPoll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
@@ -23,8 +24,8 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::{Metadata, MetadataTopic};
 
-use self::consumer::{ANSWER, KafkaConsumer, committed, wait_a_little, watermarks};
-use self::error::{crate_failed, kind, with_advice};
+use self::consumer::{ANSWER, KafkaConsumer, committed, offset_list, wait_a_little, watermarks};
+use self::error::{crate_failed, failed, kind, with_advice};
 use self::native::NativeConsumer;
 use self::producer::KafkaProducer;
 use super::{Broker, CommittedOffset, Consumer, ConsumerOptions, Producer, ProducerOptions, TopicInfo};
@@ -54,6 +55,8 @@ struct Shared {
     extra: BTreeMap<String, String>,
     /// Asks for metadata; as a consumer, since asking as a producer may create topics.
     probe: NativeConsumer,
+    /// Asks for offsets that transactions still hide; made when first needed.
+    uncommitted: OnceLock<NativeConsumer>,
     admin: AdminClient<DefaultClientContext>,
     /// Largest batch of records that producers make: no topic takes less.
     batch_bytes: AtomicUsize,
@@ -77,7 +80,14 @@ impl KafkaBroker {
         let mut config = base_config(bootstrap);
         config.extend(extra.clone());
         let admin: AdminClient<DefaultClientContext> = config.create().map_err(creating)?;
-        let shared = Shared { bootstrap: bootstrap.to_owned(), extra: extra.clone(), probe, admin, batch_bytes: AtomicUsize::new(BATCH_BYTES) };
+        let shared = Shared {
+            bootstrap: bootstrap.to_owned(),
+            extra: extra.clone(),
+            probe,
+            uncommitted: OnceLock::new(),
+            admin,
+            batch_bytes: AtomicUsize::new(BATCH_BYTES),
+        };
         shared.greet()?;
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -306,6 +316,13 @@ impl Broker for KafkaBroker {
         committed(&self.shared.consumer(&options)?, partitions)
     }
 
+    fn incarnation(&self, topic: &str) -> Result<String> {
+        let name = CString::new(topic).map_err(|_| Error::semantic("a null byte in a topic name"))?;
+        let found = self.shared.probe.topic_id(&name, LOOK_UP);
+        let found = found.map_err(|failure| failed(&format!("looking up topic {topic}"), &failure))?;
+        Ok(found.unwrap_or_default())
+    }
+
     fn delete_group(&self, group: &str) -> Result<()> {
         let options = AdminOptions::new().request_timeout(Some(ANSWER));
         let deleted = wait(self.shared.admin.delete_groups(&[group], &options));
@@ -318,5 +335,27 @@ impl Broker for KafkaBroker {
 
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
         watermarks(&self.shared.probe, partition)
+    }
+
+    fn purge(&self, before: &[(TopicPartition, i64)]) -> Result<()> {
+        let list = offset_list(before.iter().map(|(partition, offset)| (partition, *offset, None)))?;
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+        let doing = "deleting records that have been read";
+        let purged = wait(self.shared.admin.delete_records(&list, &options));
+        let purged = purged.map_err(|error| crate_failed(doing, &error))?;
+        let refused = purged.elements().into_iter().find_map(|element| element.error().err());
+        refused.map_or(Ok(()), |error| Err(crate_failed(doing, &error)))
+    }
+
+    fn high_watermark(&self, partition: &TopicPartition) -> Result<i64> {
+        let probe = match self.shared.uncommitted.get() {
+            Some(probe) => probe,
+            None => {
+                let options = ConsumerOptions { read_uncommitted: true, ..ConsumerOptions::default() };
+                let probe = self.shared.consumer(&options)?;
+                self.shared.uncommitted.get_or_init(|| probe)
+            }
+        };
+        Ok(watermarks(probe, partition)?.1)
     }
 }

@@ -86,6 +86,17 @@ pub trait Broker: Send + Sync + fmt::Debug {
     /// First offset and one past the last one that a `read_committed` reader may see. On Kafka the end may count
     /// markers of transactions: to know whether all is read, ask [`Consumer::end_offset`].
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)>;
+    /// One past the last record of the partition, whether its transaction is decided or not: more than the end in
+    /// [`Broker::offsets`] while one is open.
+    fn high_watermark(&self, partition: &TopicPartition) -> Result<i64> {
+        Ok(self.offsets(partition)?.1)
+    }
+    /// Forgets the records before these offsets.
+    fn purge(&self, before: &[(TopicPartition, i64)]) -> Result<()>;
+    /// Tells a topic from an earlier one of its name; empty when the broker cannot.
+    fn incarnation(&self, _topic: &str) -> Result<String> {
+        Ok(String::new())
+    }
 }
 
 /// How a consumer reads.
@@ -133,11 +144,6 @@ pub trait Consumer: Send {
     fn assign(&mut self, partitions: &[(TopicPartition, Start)]) -> Result<()>;
     /// Waits up to `timeout` for anything, then brings at most about `max_records` records.
     fn poll(&mut self, max_records: usize, timeout: Duration) -> Result<Poll>;
-    /// Between two polls that are far apart: tells the group that this member is busy but alive. False when the group
-    /// wants something, which the next poll brings.
-    fn stay(&mut self) -> bool {
-        true
-    }
     /// The next record of the partition is to be this one.
     fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<()>;
     /// No more records of these partitions until resumed.

@@ -110,6 +110,8 @@ pub enum ReportFormat {
     Text,
     /// One object a case and a line.
     Json,
+    /// Counts of what failed and why, as a table for a page.
+    Causes,
 }
 
 /// What to do.

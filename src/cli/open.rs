@@ -1,7 +1,6 @@
 //! [`Host`]: broker and engine as the settings say. The one place where the terminal meets their making.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,7 +45,8 @@ pub fn data_dir(settings: &Settings, home: Option<&Path>) -> PathBuf {
 
 /// An engine on the broker that the settings name; queries of earlier starts resume.
 pub fn open(settings: &Settings, home: Option<&Path>) -> Result<Host> {
-    start(engine_config(settings), broker(settings, home)?)
+    let config = engine_config(settings).with_state(&data_dir(settings, home).join("state"))?;
+    start(config, broker(settings, home)?)
 }
 
 /// An engine in memory, without anything in it: `explain`.
@@ -59,20 +59,14 @@ fn start(config: EngineConfig, broker: Arc<dyn Broker>) -> Result<Host> {
     Ok(Host { broker, engine })
 }
 
-/// A name that no other process has.
-fn instance() -> String {
-    let seed = std::hash::RandomState::new().build_hasher().finish();
-    format!("{seed:016x}")
-}
-
 fn engine_config(settings: &Settings) -> EngineConfig {
     EngineConfig {
         service_id: settings.service_id.clone(),
-        instance: instance(),
         workers: settings.workers,
         properties: properties(settings),
         default_partitions: settings.default_partitions,
         default_replicas: settings.default_replicas,
+        ..EngineConfig::default()
     }
 }
 

@@ -6,7 +6,7 @@ use super::args::{Batching, ReportFormat, TestArgs};
 use super::failure::Failure;
 use super::terminal::Terminal;
 use super::theme::Label;
-use crate::engine::test_runner::{self, Batches, CaseReport, Options, Outcome, Summary, Triple};
+use crate::engine::test_runner::{self, Batches, CaseReport, Causes, Options, Outcome, Summary, Triple};
 use crate::error::{Error, Result};
 use crate::time::SystemClock;
 
@@ -30,12 +30,21 @@ pub fn run(args: &TestArgs, terminal: &mut Terminal) -> Result<(), Failure> {
     };
     // The runner's callback cannot fail; what the terminal said is asked afterwards.
     let mut told = Ok(());
+    let mut causes = Causes::default();
     let summary = test_runner::run(&args.paths, &options, &mut |case| {
+        causes.add(case);
         if told.is_ok() {
             told = tell(terminal, args, case);
         }
     })?;
     told?;
+    if args.report == ReportFormat::Causes {
+        terminal.line(causes.markdown().trim_end())?;
+        return match summary.failed {
+            0 => Ok(()),
+            failed => Err(Failure::told(Error::semantic(format!("{failed} tests failed")))),
+        };
+    }
     tell_summary(terminal, args, &summary, clock.monotonic_us() - started)?;
     if summary.passed + summary.failed == 0 {
         let error = Error::not_found("no test was run");
@@ -54,6 +63,9 @@ pub fn run(args: &TestArgs, terminal: &mut Terminal) -> Result<(), Failure> {
 
 /// One case: a failure always, a success when asked.
 fn tell(terminal: &mut Terminal, args: &TestArgs, case: &CaseReport) -> Result<()> {
+    if args.report == ReportFormat::Causes {
+        return Ok(());
+    }
     let file = case.file.display().to_string();
     let name = match &case.format {
         Some(format) => format!("{} - {format}", case.name),

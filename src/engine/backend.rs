@@ -45,16 +45,16 @@ pub trait Backend {
     fn pause(&mut self, query_id: &str, paused: bool) -> Result<()>;
     /// Writes a row to a source's topic.
     fn insert(&mut self, source: &Source, row: ChangeBatch) -> Result<()>;
+    /// Whether what is done now was done before, by an earlier start or by another process: topics and schemas are
+    /// there.
+    fn repeats(&self) -> bool {
+        false
+    }
     /// Wall clock.
     fn now_ms(&self) -> i64;
     /// How topics are read and written.
     fn formats(&self) -> Formats {
         Formats::default()
-    }
-    /// Whether statements of the command log are done again: their topics were made then, and may be gone by now. A
-    /// query over missing topics starts all the same, and waits for them.
-    fn is_replaying(&self) -> bool {
-        false
     }
 }
 

@@ -1,20 +1,20 @@
 //! [`EngineConfig`] and the session properties that change how queries run.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::broker::Start;
 use crate::error::{Error, Result, did_you_mean};
 use crate::format::Formats;
 use crate::format::schema::HttpRegistry;
+use crate::state::{StateDir, StateEnv};
 
-/// Settings of an engine; numbers and names only.
+/// Settings of an engine.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
     /// Names the command log, consumer groups and internal topics: one per deployment.
     pub service_id: String,
-    /// Tells this process from others with the same service id; best the same after a restart.
-    pub instance: String,
     /// Threads per persistent query.
     pub workers: usize,
     /// Defaults of session properties.
@@ -23,17 +23,19 @@ pub struct EngineConfig {
     pub default_partitions: i32,
     /// Copies of topics that Eddyline creates; the broker's default when `None`.
     pub default_replicas: Option<i32>,
+    /// Where state is kept: in memory only unless [`EngineConfig::with_state`] found a place.
+    pub state: StateEnv,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             service_id: "default".to_owned(),
-            instance: "0".to_owned(),
             workers: 1,
             properties: BTreeMap::new(),
             default_partitions: 1,
             default_replicas: None,
+            state: StateEnv::memory(),
         }
     }
 }
@@ -46,10 +48,39 @@ impl EngineConfig {
             value.filter(|value| !value.is_empty())
         };
         let Some(url) = value("schema.registry.url") else { return Ok(Formats::default()) };
-        let registry = HttpRegistry::new(url, value("schema.registry.basic.auth.user.info"))?;
+        let file = value("schema.registry.ssl.truststore.location");
+        let trusted = file
+            .map(|file| std::fs::read(file).map_err(|e| Error::not_found(format!("cannot read {file}")).caused_by(e)));
+        let user_info = value("schema.registry.basic.auth.user.info");
+        let registry = HttpRegistry::new(url, user_info, trusted.transpose()?.as_deref())?;
         Ok(Formats::with_registry(Arc::new(registry)))
     }
+
+    /// The same with a place for state on disk: in `state.dir`, or in `default_dir` when nobody set it; then a place
+    /// that cannot be had is only a pity.
+    pub fn with_state(self, default_dir: &Path) -> Result<Self> {
+        let set = Properties(
+            self.properties.iter().map(|(key, value)| (canonical(key).to_owned(), value.trim().to_owned())).collect(),
+        );
+        let opened = match set.get("state.dir") {
+            "none" => return Ok(self),
+            "" => match StateDir::open(default_dir, &self.service_id) {
+                Ok(dir) => dir,
+                Err(error) => {
+                    tracing::warn!(dir = %default_dir.display(), %error, "state is in memory only");
+                    return Ok(self);
+                }
+            },
+            dir => StateDir::open(Path::new(dir), &self.service_id)?,
+        };
+        let bytes = usize::try_from(set.number("state.memory.max.bytes")).unwrap_or(usize::MAX);
+        let interval_ms = set.number("state.checkpoint.interval.ms").max(1);
+        Ok(Self { state: StateEnv::on_disk(opened, bytes, interval_ms), ..self })
+    }
 }
+
+/// Least memory for state: below it nothing but spilling would be done.
+const STATE_BYTES_MIN: i64 = 8 << 20;
 
 /// A property, its default and what it does.
 pub struct PropertyDoc {
@@ -111,6 +142,21 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         about: "`user:password` for the Schema Registry; read when the engine starts",
     },
     PropertyDoc {
+        name: "schema.registry.ssl.truststore.location",
+        default: "",
+        about: "PEM file of the certificates that an https Schema Registry is trusted by, instead of the well-known ones; read when the engine starts",
+    },
+    PropertyDoc {
+        name: "assert.topic.default.timeout.ms",
+        default: "1000",
+        about: "how long ASSERT TOPIC waits for its topic without TIMEOUT",
+    },
+    PropertyDoc {
+        name: "assert.schema.default.timeout.ms",
+        default: "1000",
+        about: "how long ASSERT SCHEMA waits for its schema without TIMEOUT",
+    },
+    PropertyDoc {
         name: "create.or.replace.enabled",
         default: "true",
         about: "accepted for ksqlDB's scripts: CREATE OR REPLACE is always there",
@@ -119,6 +165,26 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         name: "__emit.interval.ms.kstreams.windowed.aggregation__",
         default: "",
         about: "when set, EMIT FINAL loses the windows that Kafka Streams loses: those that stream time jumps over",
+    },
+    PropertyDoc {
+        name: "new.query.planner.enabled",
+        default: "false",
+        about: "whether the copy of a stream has the keys that its projection selects, in their order, and may leave keys out",
+    },
+    PropertyDoc {
+        name: "state.dir",
+        default: "",
+        about: "folder of the local state; `none` keeps state in memory only; when not set, `state` in the data directory; read when the engine starts",
+    },
+    PropertyDoc {
+        name: "state.memory.max.bytes",
+        default: "1073741824",
+        about: "memory of all state of the process, above it state is on disk; read when the engine starts",
+    },
+    PropertyDoc {
+        name: "state.checkpoint.interval.ms",
+        default: "30000",
+        about: "time between local checkpoints, from which a restart goes on; read when the engine starts",
     },
     PropertyDoc {
         name: "functions.collect_list.limit",
@@ -151,11 +217,18 @@ pub fn check(key: &str, value: &str) -> Result<()> {
     };
     let wrong = |expected: &str| Err(Error::semantic(format!("property {key} takes {expected}, not '{value}'")));
     match known.name {
-        "cache.max.bytes.buffering" | "commit.interval.ms" | "commit.max.records" | "idle.timeout.ms" => {
-            match value.parse::<u64>() {
-                Ok(_) => Ok(()),
-                Err(_) => wrong("a number that is not negative"),
-            }
+        "cache.max.bytes.buffering"
+        | "commit.interval.ms"
+        | "commit.max.records"
+        | "idle.timeout.ms"
+        | "assert.topic.default.timeout.ms"
+        | "assert.schema.default.timeout.ms"
+        | "state.checkpoint.interval.ms" => match value.parse::<u64>() {
+            Ok(_) => Ok(()),
+            Err(_) => wrong("a number that is not negative"),
+        },
+        "state.memory.max.bytes" if !value.parse::<i64>().is_ok_and(|bytes| bytes >= STATE_BYTES_MIN) => {
+            wrong(&format!("a number of at least {STATE_BYTES_MIN}"))
         }
         "auto.offset.reset" if !["earliest", "latest"].contains(&value.to_lowercase().as_str()) => {
             wrong("earliest or latest")

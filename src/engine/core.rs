@@ -2,29 +2,36 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use super::backend::{Backend, Rehearsal};
 use super::command_log::{Command, CommandLog};
 use super::config::{EngineConfig, Properties, canonical};
 use super::deploy::{self, Deployment, QueryFile};
 use super::interpreter::{Done, Interpreter, Run};
-use super::live::Live;
+use super::live::{Live, Mode};
 use super::local_session::LocalSession;
 use super::session::{QueryStatus, Session};
 use crate::broker::Broker;
 use crate::catalog::{Catalog, Source};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::runtime::processing_log;
 use crate::sql::ast::{Statement, StatementKind};
 use crate::sql::{parse_statement, split_statements, substitute};
 use crate::time::Clock;
-use crate::types::{FormatSpec, SourceKind};
+use crate::types::{Column, FormatSpec, SourceKind};
+
+/// How often this process looks what others did.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Statements and queries on a broker.
 pub struct Engine {
     config: EngineConfig,
     inner: Mutex<Inner>,
+    /// Dropped to end the thread that follows the command log.
+    follower: Mutex<Option<Sender<()>>>,
 }
 
 /// What one statement at a time may touch.
@@ -33,8 +40,12 @@ pub struct Inner {
     pub interpreter: Interpreter,
     /// The broker and its workers.
     pub live: Live,
-    log: Option<CommandLog>,
+    config: EngineConfig,
+    log: CommandLog,
     deployed: BTreeMap<String, String>,
+    stopped: bool,
+    /// Something was done that may not stand in the log: the log has to be done again.
+    diverged: bool,
 }
 
 impl Engine {
@@ -44,20 +55,18 @@ impl Engine {
             super::config::check(key, value)?;
         }
         let live = Live::new(config.clone(), broker.clone(), clock.clone()).with_formats(config.formats()?);
-        let log_topic = processing_log::topic(&config.service_id);
-        live.ensure_topic(&log_topic, 1, Vec::new())?;
-        let interpreter = Interpreter { default_partitions: config.default_partitions, ..Interpreter::default() };
-        let mut inner = Inner { interpreter, live, log: None, deployed: BTreeMap::new() };
-        inner.interpreter.catalog.add_source(log_source(&log_topic), false)?;
-        let (log, mut commands) =
-            CommandLog::open(broker, &config.service_id, config.default_replicas, clock.as_ref())?;
-        inner.interpreter.next_id = log.next();
-        inner.log = Some(log);
-        with_newest_topologies(&mut commands);
-        for command in commands {
-            inner.replay(command)?;
-        }
-        Ok(Arc::new(Self { config, inner: Mutex::new(inner) }))
+        live.ensure_topic(&processing_log::topic(&config.service_id), 1, Vec::new())?;
+        let log = open_log(&config, &live)?;
+        let interpreter = Interpreter::default();
+        let deployed = BTreeMap::new();
+        let mut inner =
+            Inner { interpreter, live, config: config.clone(), log, deployed, stopped: false, diverged: false };
+        inner.recall()?;
+        let (follower, end) = channel();
+        let engine = Arc::new(Self { config, inner: Mutex::new(inner), follower: Mutex::new(Some(follower)) });
+        let weak = Arc::downgrade(&engine);
+        std::thread::Builder::new().name("command-log".to_owned()).spawn(move || follow(&weak, &end))?;
+        Ok(engine)
     }
 
     /// A new conversation.
@@ -81,6 +90,20 @@ impl Engine {
     pub fn deploy(&self, path: &Path, replace: bool, check_only: bool) -> Result<Deployment> {
         let files = deploy::in_dependency_order(deploy::read(path)?)?;
         let mut inner = self.lock();
+        if !check_only {
+            inner.take_turn()?;
+        }
+        let deployed = self.deploy_files(&mut inner, files, replace, check_only);
+        inner.end_turn(deployed)
+    }
+
+    fn deploy_files(
+        &self,
+        inner: &mut Inner,
+        files: Vec<QueryFile>,
+        replace: bool,
+        check_only: bool,
+    ) -> Result<Deployment> {
         let mut deployment = Deployment::default();
         let (mut new, mut unchanged) = (Vec::new(), Vec::new());
         for file in files {
@@ -122,7 +145,10 @@ impl Engine {
 
     /// Commits and stops every query; the next start resumes them.
     pub fn shutdown(&self) {
-        self.lock().live.shutdown();
+        self.follower.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut inner = self.lock();
+        inner.stopped = true;
+        inner.live.shutdown();
     }
 
     /// What every persistent query is doing.
@@ -140,19 +166,43 @@ impl Inner {
         file: Option<&str>,
     ) -> Result<Option<Done>> {
         // Everything is tried first: a statement that cannot work leaves no topic behind.
-        let mut rehearsed = self.interpreter.clone();
-        let mut stage = Rehearsal::new(&self.live);
-        let mut rehearsal = Run { properties, backend: &mut stage, replay: None, file };
-        if rehearsed.run(statement, &mut rehearsal)?.is_none() {
-            return Ok(None);
+        let Some(rehearsed) = self.rehearse_statement(statement, properties, file)? else { return Ok(None) };
+        if !rehearsed.changed || self.log.is_locked() {
+            return self.run_and_write(statement, properties, file);
         }
+        let others_changed = self.take_turn()?;
+        let done = match others_changed {
+            false => self.run_and_write(statement, properties, file),
+            true => self
+                .rehearse_statement(statement, properties, file)
+                .and_then(|_| self.run_and_write(statement, properties, file)),
+        };
+        self.end_turn(done)
+    }
+
+    fn rehearse_statement(
+        &self,
+        statement: &Statement,
+        properties: &Properties,
+        file: Option<&str>,
+    ) -> Result<Option<Done>> {
+        let mut stage = Rehearsal::new(&self.live);
+        let mut run = Run { properties, backend: &mut stage, replay: None, file };
+        self.interpreter.clone().run(statement, &mut run)
+    }
+
+    fn run_and_write(
+        &mut self,
+        statement: &Statement,
+        properties: &Properties,
+        file: Option<&str>,
+    ) -> Result<Option<Done>> {
         let mut run = Run { properties, backend: &mut self.live, replay: None, file };
         let done = self.interpreter.run(statement, &mut run)?;
         if let Some(done) = &done
             && done.changed
         {
-            let is_terminate = matches!(statement.kind, StatementKind::Terminate { .. });
-            if is_terminate {
+            if matches!(statement.kind, StatementKind::Terminate { .. }) {
                 for query_id in done.ended.clone() {
                     self.write(&Command::Terminate { query_id })?;
                 }
@@ -169,36 +219,84 @@ impl Inner {
         Ok(done)
     }
 
+    /// Waits for this process's turn to change something, and does what others did before it. Returns whether they did
+    /// anything.
+    fn take_turn(&mut self) -> Result<bool> {
+        self.converge()?;
+        let commands = self.log.lock()?;
+        let others_changed = !commands.is_empty();
+        self.follow(commands);
+        Ok(others_changed)
+    }
+
+    fn end_turn<T>(&mut self, result: Result<T>) -> Result<T> {
+        self.log.unlock();
+        if let Err(error) = self.converge() {
+            tracing::warn!(%error, "the command log cannot be read again at the moment");
+        }
+        result
+    }
+
+    /// Writes down what was done. If that fails it may count for nobody.
     fn write(&mut self, command: &Command) -> Result<()> {
-        let now_ms = self.live.now_ms();
-        if let Some(log) = &mut self.log {
-            log.append(command, now_ms)?;
-            self.interpreter.next_id = log.next();
+        self.diverged = true;
+        self.log.append(command)?;
+        self.diverged = false;
+        self.interpreter.next_id = self.log.next();
+        self.live.clean_up();
+        Ok(())
+    }
+
+    /// Does the whole log again, if this process did what may not stand in it.
+    fn converge(&mut self) -> Result<()> {
+        if self.diverged {
+            let log = open_log(&self.config, &self.live)?;
+            self.live.shutdown();
+            self.log = log;
+            self.recall()?;
+            self.diverged = false;
         }
         Ok(())
     }
 
-    /// Does again what an earlier start did.
-    fn replay(&mut self, command: Command) -> Result<()> {
+    /// Does what the command log says from its beginning: queries resume where they stood.
+    fn recall(&mut self) -> Result<()> {
+        self.interpreter = Interpreter { default_partitions: self.config.default_partitions, ..Interpreter::default() };
+        self.deployed.clear();
+        self.interpreter.catalog.add_source(log_source(&processing_log::topic(&self.config.service_id)), false)?;
+        for command in self.log.read()? {
+            self.apply(command, Mode::Recall);
+        }
+        self.interpreter.next_id = self.log.next();
+        self.live.start_recalled();
+        Ok(())
+    }
+
+    /// Does what other processes did.
+    fn follow(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            self.apply(command, Mode::Follow);
+        }
+        self.interpreter.next_id = self.log.next();
+    }
+
+    fn apply(&mut self, command: Command, mode: fn(Vec<Column>) -> Mode) {
         match command {
             Command::Statement { sql, properties, query, inferred, file } => {
-                let statement = parse_statement(&sql)?;
+                self.live.mode = mode(inferred);
                 let properties = Properties(properties);
                 let file = file.as_deref();
-                self.live.replayed = Some(inferred);
                 let mut run = Run { properties: &properties, backend: &mut self.live, replay: query.as_ref(), file };
-                let ran = self.interpreter.run(&statement, &mut run);
-                self.live.replayed = None;
-                match ran {
-                    Ok(_) => {}
-                    // Not its fault: a later start will do.
-                    Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
-                    // One query that cannot start keeps no other from running.
-                    Err(error) => tracing::error!(%error, sql, "a statement of the command log failed"),
+                let ran = parse_statement(&sql).and_then(|statement| self.interpreter.run(&statement, &mut run));
+                if let Err(error) = ran {
+                    tracing::error!(%error, sql, "a statement of the command log failed");
                 }
             }
             Command::Terminate { query_id } => {
-                self.live.stop(&query_id)?;
+                self.live.mode = mode(Vec::new());
+                if let Err(error) = self.live.stop(&query_id) {
+                    tracing::error!(%error, query = query_id, "a query could not be ended");
+                }
                 self.interpreter.queries.shift_remove(&query_id);
             }
             Command::Deployed { file, text } => {
@@ -207,8 +305,11 @@ impl Inner {
             Command::Removed { file } => {
                 self.deployed.remove(&file);
             }
+            Command::Lock { .. } | Command::Unlock { .. } | Command::Break { .. } => {}
         }
-        Ok(())
+        if let Mode::Follow(_) = self.live.mode {
+            self.live.mode = Mode::Act;
+        }
     }
 
     fn queries_of(&self, file: &str) -> Vec<String> {
@@ -292,9 +393,11 @@ impl Inner {
     pub fn statuses(&self) -> Vec<QueryStatus> {
         use std::sync::atomic::Ordering::Relaxed;
         let status = |info: &super::interpreter::QueryInfo| {
-            let running = self.live.queries.get(&info.id)?;
+            let Some(running) = self.live.queries.get(&info.id) else {
+                return QueryStatus::stalled(info, self.live.stalled(&info.id).unwrap_or("not started"));
+            };
             let metrics = &running.metrics;
-            Some(QueryStatus {
+            QueryStatus {
                 id: info.id.clone(),
                 sql: info.sql.clone(),
                 sink: info.sink.clone(),
@@ -306,9 +409,9 @@ impl Inner {
                 errors: metrics.errors.load(Relaxed),
                 lag: metrics.lag(),
                 stream_time: running.stream_time(),
-            })
+            }
         };
-        self.interpreter.queries.values().filter_map(status).collect()
+        self.interpreter.queries.values().map(status).collect()
     }
 }
 
@@ -351,20 +454,26 @@ fn each_statement(
     Ok(())
 }
 
-/// A query that was replaced is started as what it is now: what it was before must not see another record.
-fn with_newest_topologies(commands: &mut [Command]) {
-    let mut newest: BTreeMap<String, crate::plan::topology::Topology> = BTreeMap::new();
-    for command in commands.iter_mut().rev() {
-        match command {
-            Command::Statement { query: Some(query), .. } => {
-                let topology = newest.entry(query.id.clone()).or_insert_with(|| query.topology.clone());
-                query.topology = topology.clone();
-            }
-            Command::Terminate { query_id } => {
-                newest.remove(query_id);
-            }
-            _ => {}
+/// Opens the command log of the engine's service.
+fn open_log(config: &EngineConfig, live: &Live) -> Result<CommandLog> {
+    let (broker, clock) = (live.broker().clone(), live.clock().clone());
+    CommandLog::open(broker, &config.service_id, config.state.instance_id(), config.default_replicas, clock)
+}
+
+/// Does what other processes do, until the engine ends.
+fn follow(engine: &Weak<Engine>, end: &Receiver<()>) {
+    while end.recv_timeout(FOLLOW_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        let Some(engine) = engine.upgrade() else { return };
+        let mut inner = engine.lock();
+        if inner.stopped {
+            return;
         }
+        let followed = inner.converge().and_then(|()| inner.log.poll()).map(|commands| inner.follow(commands));
+        if let Err(error) = followed {
+            tracing::warn!(%error, "the command log cannot be followed at the moment");
+        }
+        inner.live.retry_stalled();
+        inner.live.clean_up();
     }
 }
 

@@ -153,6 +153,9 @@ impl Interpreter {
             }
             StatementKind::Alter { table, name, columns } => {
                 let source = self.with_env(run, |env| alter(env, *table, name, columns, text))?;
+                if run.replay.is_none() {
+                    register_schemas(&run.backend.formats(), &source, false).map_err(|e| e.at(name.span))?;
+                }
                 self.catalog.add_source(source, true)?;
                 Done::changed(format!("{} altered", name.text))
             }
@@ -184,9 +187,7 @@ impl Interpreter {
     pub fn with_env<T>(&self, run: &Run<'_>, plan: impl FnOnce(Environment<'_>) -> Result<T>) -> Result<T> {
         let config = PlanConfig::of(run.properties);
         let backend = &*run.backend;
-        let replaying = backend.is_replaying();
-        // What was fit to be joined back then is looked at by the query's workers.
-        let partitions = |topic: &str| backend.partitions(topic).ok().flatten().filter(|_| !replaying);
+        let partitions = |topic: &str| backend.partitions(topic).ok().flatten();
         let formats = backend.formats();
         let check_format =
             |spec: &FormatSpec, is_key: bool, columns: &[Column]| Formats::check(&formats, spec, side(is_key), columns);
@@ -220,10 +221,10 @@ impl Interpreter {
         }
         let source = declared.source;
         self.catalog.clone().add_source(source.clone(), create.or_replace).map_err(|e| e.at(name.span))?;
-        if run.replay.is_none() {
+        if !run.backend.repeats() {
             register_schemas(&run.backend.formats(), &source, true).map_err(|e| e.at(name.span))?;
+            self.declare_topic(&source, declared.topic, run).map_err(|e| e.at(name.span))?;
         }
-        self.declare_topic(&source, declared.topic, run).map_err(|e| e.at(name.span))?;
         let materialised = source.read_only && source.kind == SourceKind::Table;
         let declares = |name: &str| create.elements.iter().flatten().any(|element| element.name.text == name);
         let inferred = inferred(&source, &declares);
@@ -239,9 +240,6 @@ impl Interpreter {
 
     /// The topic of a declared source: made when the statement says how, else it must be there.
     fn declare_topic(&self, source: &Source, wish: TopicWish, run: &mut Run<'_>) -> Result<()> {
-        if run.backend.is_replaying() {
-            return Ok(());
-        }
         match (run.backend.partitions(&source.topic)?, wish.partitions) {
             (Some(there), Some(wanted)) if there != wanted => {
                 let message = format!("topic {} has {there} partitions, not {wanted}", source.topic);
@@ -310,7 +308,7 @@ impl Interpreter {
             properties: run.properties.clone(),
             resumed: run.replay.is_some(),
         };
-        if run.replay.is_none() {
+        if !run.backend.repeats() {
             register_schemas(&run.backend.formats(), &sink, false)?;
         }
         run.backend.replace(&start)?;
@@ -341,19 +339,18 @@ impl Interpreter {
         }
         let is_new = self.catalog.find(&sink.name).is_none();
         if is_new {
-            if run.replay.is_none() {
+            if !run.backend.repeats() {
                 register_schemas(&run.backend.formats(), &sink, false)?;
-            }
-            let source_partitions = run.backend.partitions(&leftmost_topic)?;
-            let partitions = topic.partitions.or(source_partitions).unwrap_or(self.default_partitions.max(1));
-            match run.backend.partitions(&sink.topic)? {
-                _ if run.backend.is_replaying() => {}
-                None => run.backend.create_topic(&new_topic(&sink, partitions, topic))?,
-                Some(there) if topic.partitions.is_some_and(|wanted| wanted != there) => {
-                    let message = format!("topic {} has {there} partitions, not {partitions}", sink.topic);
-                    return Err(Error::new(ErrorKind::Conflict, message));
+                let source_partitions = run.backend.partitions(&leftmost_topic)?;
+                let partitions = topic.partitions.or(source_partitions).unwrap_or(self.default_partitions.max(1));
+                match run.backend.partitions(&sink.topic)? {
+                    None => run.backend.create_topic(&new_topic(&sink, partitions, topic))?,
+                    Some(there) if topic.partitions.is_some_and(|wanted| wanted != there) => {
+                        let message = format!("topic {} has {there} partitions, not {partitions}", sink.topic);
+                        return Err(Error::new(ErrorKind::Conflict, message));
+                    }
+                    Some(_) => {}
                 }
-                Some(_) => {}
             }
             let mut sink = sink.clone();
             sink.created_by = Some(id.clone());
@@ -445,7 +442,7 @@ impl Interpreter {
             self.queries.shift_remove(&query);
             done.ended.push(query);
         }
-        if delete_topic && run.backend.partitions(&source.topic)?.is_some() {
+        if delete_topic && !run.backend.repeats() && run.backend.partitions(&source.topic)?.is_some() {
             run.backend.delete_topic(&source.topic)?;
         }
         self.catalog.remove_source(&name.text);
@@ -486,7 +483,7 @@ impl Interpreter {
         let ids = self.chosen(id)?;
         ids.iter().try_for_each(|id| run.backend.pause(id, paused))?;
         let word = if paused { "Paused" } else { "Resumed" };
-        Ok(Done::message(format!("{word} {}", ids.join(", "))))
+        Ok(Done { changed: !ids.is_empty(), ..Done::message(format!("{word} {}", ids.join(", "))) })
     }
 
     /// Checks what `WITH (…)` of ASSERT TOPIC says.

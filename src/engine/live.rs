@@ -1,9 +1,11 @@
 //! [`Live`]: queries as workers on a broker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+use indexmap::IndexMap;
 
 use super::backend::{Backend, QueryStart, insertable_schema, sink_of};
 use super::config::EngineConfig;
@@ -13,17 +15,25 @@ use crate::catalog::Source;
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Formats;
-use crate::plan::topology::Changelog;
 use crate::runtime::processing_log;
+use crate::runtime::restore::TOMBSTONES_MS;
 use crate::runtime::sink::SinkWriter;
+use crate::runtime::survey;
 use crate::runtime::task::Output;
 use crate::runtime::worker::{self, WorkerConfig, WorkerHandle, WorkerState};
 use crate::runtime::{Blueprint, QueryMetrics};
+use crate::state::StateEnv;
 use crate::time::{Clock, NO_TIME};
 use crate::types::Column;
 
-/// How long records of repartition topics are kept, by the wall clock: far longer than any worker lags.
-const REPARTITION_RETENTION_MS: i64 = 7 * 24 * 3_600_000;
+/// Segments of internal topics: the newest one is neither compacted nor given back, so it is small.
+const SEGMENT_BYTES: &str = "52428800";
+
+/// Pause before a query that could not be started is tried again, at first and at most.
+const STALLED_BACKOFF_MS: i64 = 500;
+const STALLED_BACKOFF_MS_MAX: i64 = 15_000;
+/// How often a group's deletion is tried while it still has members.
+const GROUP_DELETION_TRIES: usize = 20;
 
 /// A running persistent query.
 pub struct RunningQuery {
@@ -33,7 +43,6 @@ pub struct RunningQuery {
     pub metrics: Arc<QueryMetrics>,
     /// Its threads.
     pub workers: Vec<WorkerHandle>,
-    group: String,
 }
 
 impl RunningQuery {
@@ -57,16 +66,52 @@ impl RunningQuery {
     }
 }
 
+/// Why statements run.
+#[derive(Debug, Default)]
+pub enum Mode {
+    /// A user wants it.
+    #[default]
+    Act,
+    /// An earlier start did it: only what is left in the end counts. With the columns that the statement got from the
+    /// registry.
+    Recall(Vec<Column>),
+    /// Another process did it: topics and schemas are its business.
+    Follow(Vec<Column>),
+}
+
+/// A query that could not be started.
+struct Stalled {
+    start: QueryStart,
+    reason: String,
+    backoff_ms: i64,
+    next_try_us: i64,
+}
+
+/// What an ended query left on the broker.
+struct Ended {
+    group: String,
+    topics: Vec<String>,
+    tries: usize,
+}
+
 /// Queries as workers on a broker.
 pub struct Live {
     config: EngineConfig,
     broker: Arc<dyn Broker>,
     clock: Arc<dyn Clock>,
     formats: Formats,
-    /// While the command log is done again: columns that the statement got from the registry.
-    pub replayed: Option<Vec<Column>>,
+    /// Why statements run.
+    pub mode: Mode,
     /// By id.
     pub queries: BTreeMap<String, RunningQuery>,
+    /// Queries that an earlier start left behind, in order, and whether they are paused.
+    recalled: IndexMap<String, (QueryStart, bool)>,
+    /// Queries that should run and could not be started.
+    stalled: BTreeMap<String, Stalled>,
+    /// What ended queries left on the broker.
+    ended: Vec<Ended>,
+    /// Topics that a stalled query reads and that did not exist.
+    missing: BTreeSet<String>,
     inserter: Option<Box<dyn Producer>>,
 }
 
@@ -78,8 +123,12 @@ impl Live {
             broker,
             clock,
             formats: Formats::default(),
-            replayed: None,
+            mode: Mode::Act,
             queries: BTreeMap::new(),
+            recalled: IndexMap::new(),
+            stalled: BTreeMap::new(),
+            ended: Vec::new(),
+            missing: BTreeSet::new(),
             inserter: None,
         }
     }
@@ -92,6 +141,11 @@ impl Live {
     /// The broker.
     pub fn broker(&self) -> &Arc<dyn Broker> {
         &self.broker
+    }
+
+    /// Where state is kept.
+    pub fn state(&self) -> &StateEnv {
+        &self.config.state
     }
 
     /// The clock.
@@ -116,30 +170,32 @@ impl Live {
         }
     }
 
-    /// Makes a query's own topics, unless it has run before: then one that is missing was deleted with what it held, and
-    /// the query's workers say so.
+    /// Makes a query's own topics. One that is missing although the query has run was deleted with what it held.
     fn ensure_internal_topics(&self, blueprint: &Blueprint) -> Result<()> {
-        if self.has_run(blueprint)? {
-            return Ok(());
+        if self.lost_topics(blueprint)? {
+            return survey::check_internal(blueprint, self.broker.as_ref());
         }
         let entry = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         for topic in blueprint.internal_topics() {
+            let segment = entry("segment.bytes", SEGMENT_BYTES);
             let config = match topic.changelog {
-                None => {
-                    let retention = REPARTITION_RETENTION_MS.to_string();
-                    vec![entry("cleanup.policy", "delete"), entry("retention.ms", &retention)]
-                }
-                Some(Changelog::Topic { .. } | Changelog::SinkTopic | Changelog::None) => {
-                    vec![entry("cleanup.policy", "compact")]
-                }
+                // Workers delete what they have read; time does not, or a query that stood still would lose records.
+                None => vec![entry("cleanup.policy", "delete"), entry("retention.ms", "-1"), segment],
+                // Windows as well: operators delete what is over by stream time. Deletion by age goes by the wall clock
+                // and would take windows that are still open from a query that stood still.
+                Some(_) => vec![
+                    entry("cleanup.policy", "compact"),
+                    entry("delete.retention.ms", &TOMBSTONES_MS.to_string()),
+                    segment,
+                ],
             };
             self.ensure_topic(&topic.name, topic.partitions, config)?;
         }
         Ok(())
     }
 
-    /// Whether the query has committed anything. Asked only when one of its topics is missing.
-    fn has_run(&self, blueprint: &Blueprint) -> Result<bool> {
+    /// Whether one of the query's own topics is missing although the query has committed something.
+    fn lost_topics(&self, blueprint: &Blueprint) -> Result<bool> {
         let mut missing = false;
         for topic in blueprint.internal_topics() {
             missing |= self.broker.topic(&topic.name)?.is_none();
@@ -147,8 +203,7 @@ impl Live {
         if !missing {
             return Ok(false);
         }
-        let subs = 0..blueprint.topology.sub_topologies.len();
-        let inputs = subs.flat_map(|sub| {
+        let inputs = (0..blueprint.topology.sub_topologies.len()).flat_map(|sub| {
             let partitions = 0..blueprint.task_count(sub);
             blueprint.topics_of(sub).flat_map(move |topic| {
                 partitions.clone().map(move |partition| TopicPartition::new(topic.as_str(), partition))
@@ -170,11 +225,143 @@ impl Live {
         self.queries.values().flat_map(|query| &query.workers).for_each(WorkerHandle::stop);
         self.queries.values_mut().flat_map(|query| &mut query.workers).for_each(WorkerHandle::join);
         self.queries.clear();
+        self.stalled.clear();
+    }
+
+    /// Starts what [`Mode::Recall`] left, and goes on to [`Mode::Act`].
+    pub fn start_recalled(&mut self) {
+        self.mode = Mode::Act;
+        for (query_id, (start, paused)) in std::mem::take(&mut self.recalled) {
+            self.start_or_stall(start);
+            if paused && let Some(query) = self.queries.get(&query_id) {
+                query.workers.iter().for_each(|worker| worker.set_paused(true));
+            }
+        }
+    }
+
+    /// One query that cannot be started keeps no other from running; it is tried again later.
+    fn start_or_stall(&mut self, start: QueryStart) {
+        if let Err(error) = self.launch(&start) {
+            let backoff_ms = STALLED_BACKOFF_MS;
+            tracing::error!(query = start.id, %error, backoff_ms, "query cannot be started, will be tried again");
+            let next_try_us = self.clock.monotonic_us() + backoff_ms * 1000;
+            self.note_missing(&error, &start);
+            let stalled = Stalled { reason: error.told(), backoff_ms, next_try_us, start };
+            self.stalled.insert(stalled.start.id.clone(), stalled);
+        }
+    }
+
+    /// Tries again to start what could not be started, when its time has come.
+    pub fn retry_stalled(&mut self) {
+        let now_us = self.clock.monotonic_us();
+        let due: Vec<String> =
+            self.stalled.iter().filter(|(_, s)| s.next_try_us <= now_us).map(|(id, _)| id.clone()).collect();
+        for query_id in due {
+            let Some(mut stalled) = self.stalled.remove(&query_id) else { continue };
+            match self.launch(&stalled.start) {
+                Ok(()) => tracing::info!(query = query_id, "query started"),
+                Err(error) => {
+                    self.note_missing(&error, &stalled.start);
+                    stalled.reason = error.told();
+                    stalled.backoff_ms = (stalled.backoff_ms * 2).min(STALLED_BACKOFF_MS_MAX);
+                    stalled.next_try_us = now_us + stalled.backoff_ms * 1000;
+                    self.stalled.insert(query_id, stalled);
+                }
+            }
+        }
+    }
+
+    /// Sources that are missing: should they be made anew, all of their records are read.
+    fn note_missing(&mut self, error: &Error, start: &QueryStart) {
+        if error.kind() == ErrorKind::NotFound {
+            self.missing.extend(survey::missing_sources(&start.topology, self.broker.as_ref()));
+        }
+    }
+
+    /// Why a query that should run does not.
+    pub fn stalled(&self, query_id: &str) -> Option<&str> {
+        self.stalled.get(query_id).map(|stalled| stalled.reason.as_str())
+    }
+
+    /// Topics and offsets that a query of this name had before it was started for the first time are not its own.
+    fn remove_leftovers(&self, query_id: &str, blueprint: &Blueprint) -> Result<()> {
+        for topic in blueprint.internal_topics() {
+            if self.broker.topic(&topic.name)?.is_some() {
+                tracing::warn!(query = query_id, topic = topic.name, "internal topic of an earlier query is removed");
+                self.broker.delete_topic(&topic.name)?;
+            }
+        }
+        self.broker.delete_group(&self.prefix(query_id))
+    }
+
+    /// Starts a query's workers.
+    fn launch(&mut self, query: &QueryStart) -> Result<()> {
+        let prefix = self.prefix(&query.id);
+        let partitions = |topic: &str| self.broker.topic(topic).ok().flatten().map(|info| info.partitions);
+        let blueprint = Blueprint::new(&query.id, query.topology.clone(), &prefix, &partitions)?;
+        let mut blueprint = blueprint.with_formats(self.formats.clone());
+        blueprint.grown_from.extend(self.missing.iter().map(|topic| (topic.clone(), 0)));
+        let blueprint = Arc::new(blueprint);
+        if !query.resumed && matches!(self.mode, Mode::Act) {
+            self.remove_leftovers(&query.id, &blueprint)?;
+        }
+        self.ensure_internal_topics(&blueprint)?;
+        let log_topic = processing_log::topic(&self.config.service_id);
+        let workers = self.config.workers.max(1);
+        let metrics = Arc::new(QueryMetrics::new(workers));
+        let properties = &query.properties;
+        let config = WorkerConfig {
+            blueprint: blueprint.clone(),
+            broker: self.broker.clone(),
+            clock: self.clock.clone(),
+            metrics: metrics.clone(),
+            group: prefix.clone(),
+            start: properties.start(),
+            commit_interval_ms: properties.number("commit.interval.ms").max(1),
+            commit_records_max: properties.number("commit.max.records").max(1) as u64,
+            idle_timeout_ms: properties.number("idle.timeout.ms"),
+            coalesce: properties.number("cache.max.bytes.buffering") > 0,
+            exactly_once: !properties.get("processing.guarantee").eq_ignore_ascii_case("at_least_once"),
+            processing_log: Some(log_topic),
+            state: self.config.state.clone(),
+        };
+        let workers = (0..workers).map(|i| worker::spawn(config.clone(), i)).collect::<Result<_>>()?;
+        self.queries.insert(query.id.clone(), RunningQuery { blueprint, metrics, workers });
+        Ok(())
+    }
+
+    /// Removes what ended queries leave on the broker. Other processes' workers may be leaving a group at this moment:
+    /// then it is tried again at the next call.
+    pub fn clean_up(&mut self) {
+        let broker = &self.broker;
+        self.ended.retain_mut(|ended| {
+            for topic in std::mem::take(&mut ended.topics) {
+                match broker.delete_topic(&topic) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => {
+                        tracing::warn!(topic, %error, "internal topic left behind");
+                    }
+                    _ => {}
+                }
+            }
+            ended.tries += 1;
+            match broker.delete_group(&ended.group) {
+                Err(error) if error.kind() == ErrorKind::Conflict && ended.tries < GROUP_DELETION_TRIES => true,
+                Err(error) => {
+                    tracing::warn!(group = ended.group, %error, "consumer group left behind");
+                    false
+                }
+                Ok(()) => false,
+            }
+        });
     }
 }
 
 impl Backend for Live {
     fn partitions(&self, topic: &str) -> Result<Option<i32>> {
+        if let Mode::Recall(_) = self.mode {
+            // The topic may be gone, or another one by now.
+            return Ok(None);
+        }
         Ok(self.broker.topic(topic)?.map(|info| info.partitions))
     }
 
@@ -189,66 +376,56 @@ impl Backend for Live {
     }
 
     fn start(&mut self, query: &QueryStart) -> Result<()> {
-        let prefix = self.prefix(&query.id);
-        let resumed = self.replayed.is_some();
-        // The workers of a query that ran before say what is missing, and wait for it.
-        let waits = std::cell::Cell::new(false);
-        let unknown = || {
-            waits.set(resumed);
-            resumed.then_some(0)
-        };
-        let partitions =
-            |topic: &str| self.broker.topic(topic).ok().flatten().map(|info| info.partitions).or_else(unknown);
-        let blueprint = Blueprint::new(&query.id, query.topology.clone(), &prefix, &partitions)?;
-        let blueprint = Arc::new(blueprint.with_formats(self.formats.clone()));
-        if !waits.get() {
-            self.ensure_internal_topics(&blueprint)?;
+        match self.mode {
+            Mode::Act => self.launch(query),
+            Mode::Recall(_) => {
+                self.recalled.insert(query.id.clone(), (query.clone(), false));
+                Ok(())
+            }
+            Mode::Follow(_) => {
+                self.start_or_stall(query.clone());
+                Ok(())
+            }
         }
-        let log_topic = processing_log::topic(&self.config.service_id);
-        let workers = self.config.workers.max(1);
-        let metrics = Arc::new(QueryMetrics::new(workers));
-        let properties = &query.properties;
-        let config = WorkerConfig {
-            blueprint: blueprint.clone(),
-            broker: self.broker.clone(),
-            clock: self.clock.clone(),
-            metrics: metrics.clone(),
-            group: prefix.clone(),
-            instance: self.config.instance.clone(),
-            start: properties.start(),
-            commit_interval_ms: properties.number("commit.interval.ms").max(1),
-            commit_records_max: properties.number("commit.max.records").max(1) as u64,
-            idle_timeout_ms: properties.number("idle.timeout.ms"),
-            coalesce: properties.number("cache.max.bytes.buffering") > 0,
-            exactly_once: !properties.get("processing.guarantee").eq_ignore_ascii_case("at_least_once"),
-            processing_log: Some(log_topic),
-        };
-        let workers = (0..workers).map(|i| worker::spawn(config.clone(), i)).collect::<Result<_>>()?;
-        self.queries.insert(query.id.clone(), RunningQuery { blueprint, metrics, workers, group: prefix });
-        Ok(())
     }
 
     fn replace(&mut self, query: &QueryStart) -> Result<()> {
         // Its group, changelogs and repartition topics stay: the new workers resume from them.
         self.end(&query.id);
-        self.start(query)
+        self.stalled.remove(&query.id);
+        let replacement = QueryStart { resumed: true, ..query.clone() };
+        self.start(&replacement)
     }
 
     fn stop(&mut self, query_id: &str) -> Result<()> {
-        let Some(query) = self.end(query_id) else { return Ok(()) };
-        for topic in query.blueprint.internal_topics() {
-            if let Err(error) = self.broker.delete_topic(&topic.name) {
-                tracing::warn!(topic = topic.name, %error, "internal topic left behind");
+        self.recalled.shift_remove(query_id);
+        let stalled = self.stalled.remove(query_id);
+        let ended = self.end(query_id);
+        if self.repeats() {
+            return Ok(());
+        }
+        let blueprint = match (ended, stalled) {
+            (Some(query), _) => query.blueprint,
+            (None, Some(stalled)) => {
+                // Its topics' partitions do not matter any more.
+                let id = &stalled.start.id;
+                Arc::new(Blueprint::new(id, stalled.start.topology, &self.prefix(id), &|_| Some(1))?)
             }
-        }
-        if let Err(error) = self.broker.delete_group(&query.group) {
-            tracing::warn!(group = query.group, %error, "consumer group left behind");
-        }
+            (None, None) => return Ok(()),
+        };
+        let topics = blueprint.internal_topics().into_iter().map(|topic| topic.name).collect();
+        self.config.state.remove_query(query_id);
+        self.ended.push(Ended { group: self.prefix(query_id), topics, tries: 0 });
         Ok(())
     }
 
     fn pause(&mut self, query_id: &str, paused: bool) -> Result<()> {
-        let query = self.queries.get(query_id).ok_or_else(|| Error::not_found(format!("no query {query_id}")))?;
+        if let Some((_, recalled)) = self.recalled.get_mut(query_id) {
+            *recalled = paused;
+            return Ok(());
+        }
+        let query =
+            self.queries.get(query_id).ok_or_else(|| Error::not_found(format!("query {query_id} is not running")))?;
         query.workers.iter().for_each(|worker| worker.set_paused(paused));
         Ok(())
     }
@@ -271,18 +448,18 @@ impl Backend for Live {
         }
     }
 
+    fn repeats(&self) -> bool {
+        !matches!(self.mode, Mode::Act)
+    }
+
     fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
 
-    fn is_replaying(&self) -> bool {
-        self.replayed.is_some()
-    }
-
     fn formats(&self) -> Formats {
-        match &self.replayed {
-            Some(inferred) => self.formats.replay(inferred),
-            None => self.formats.clone(),
+        match &self.mode {
+            Mode::Recall(inferred) | Mode::Follow(inferred) => self.formats.replay(inferred),
+            Mode::Act => self.formats.clone(),
         }
     }
 }

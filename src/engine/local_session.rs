@@ -11,7 +11,7 @@ use super::push::{self, PushQuery};
 use super::session::{Outcome, QueryStatus, Session};
 use super::{print, pull, show};
 use crate::broker::Start;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::expr::functions;
 use crate::plan::explain::explain;
 use crate::runtime::Blueprint;
@@ -103,21 +103,11 @@ impl LocalSession {
                 let info = &inner.interpreter.queries[&id];
                 each(Outcome::Text(format!("{}\n\n{}", info.sql.trim(), explain(&info.topology))))
             }
-            StatementKind::AssertTopic { exists, topic, properties, .. } => {
-                let wish = super::interpreter::Interpreter::topic_wish(properties)?;
-                let partitions = self.engine.lock().live.partitions(&topic.text)?;
-                let failed = |message: String| Err(Error::new(ErrorKind::Conflict, message).at(topic.span));
-                match (partitions, exists) {
-                    (None, true) => failed(format!("topic {} does not exist", topic.text)),
-                    (Some(_), false) => failed(format!("topic {} exists", topic.text)),
-                    (Some(there), true) if wish.partitions.is_some_and(|wanted| wanted != there) => {
-                        failed(format!("topic {} has {there} partitions", topic.text))
-                    }
-                    _ => each(Outcome::Message(format!("Topic {} is as asserted", topic.text))),
-                }
-            }
-            StatementKind::AssertSchema { .. } => {
-                Err(Error::unsupported("ASSERT SCHEMA").hint("No schema registry is configured."))
+            StatementKind::AssertTopic { .. } | StatementKind::AssertSchema { .. } => {
+                let clock = self.engine.lock().live.clock().clone();
+                let look = &mut || super::asserts::check(&statement.kind, &self.engine.lock().live);
+                let message = super::asserts::wait(&statement.kind, &self.properties, clock.as_ref(), look)?;
+                each(Outcome::Message(message.unwrap_or_default()))
             }
             StatementKind::AssertValues { .. }
             | StatementKind::AssertNullValues { .. }

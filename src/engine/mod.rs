@@ -3,7 +3,8 @@
 //! [`Session`] is what the terminal and servers see; [`Engine`] stands behind it.
 
 pub mod adhoc;
-pub mod backend;
+pub mod asserts;
+mod backend;
 pub mod command_log;
 pub mod config;
 pub mod core;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::interpreter::QueryInfo;
 use crate::error::Result;
 use crate::types::{SqlType, Value};
 
@@ -98,4 +99,23 @@ pub struct QueryStatus {
     pub lag: u64,
     /// Stream time, if any record came.
     pub stream_time: Option<i64>,
+}
+
+impl QueryStatus {
+    /// Of a query that should run and does not.
+    pub(super) fn stalled(info: &QueryInfo, reason: &str) -> Self {
+        Self {
+            id: info.id.clone(),
+            sql: info.sql.clone(),
+            sink: info.sink.clone(),
+            sink_topic: info.sink_topic.clone(),
+            state: QueryState::Error(reason.to_owned()),
+            rows_in: 0,
+            rows_out: 0,
+            rows_late: 0,
+            errors: 0,
+            lag: 0,
+            stream_time: None,
+        }
+    }
 }

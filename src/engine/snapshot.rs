@@ -1,6 +1,7 @@
 //! What is there now: a table's rows from the query that keeps it, or a topic read from its first record to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -13,9 +14,13 @@ use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Formats;
 use crate::plan::topology::SourceSpec;
+use crate::runtime::restore::restore;
+use crate::runtime::session::read_table;
 use crate::runtime::source::SourceReader;
 use crate::runtime::worker::ReadRequest;
-use crate::state::RowCodec;
+use crate::runtime::{Blueprint, QueryMetrics};
+use crate::state::{RowCodec, StateEnv};
+use crate::time::Clock;
 use crate::types::SourceKind;
 
 /// How long workers may take to answer.
@@ -27,7 +32,7 @@ const EMPTY_POLLS_MAX: usize = 300;
 /// query keeps the table.
 pub fn materialised(engine: &Engine, source: &Source, keys: Option<&[ArrayRef]>) -> Result<Option<Vec<ChangeBatch>>> {
     let (sender, replies) = channel();
-    let workers = {
+    let (workers, blueprint, broker, clock) = {
         let inner = engine.lock();
         let keeps = |id: &str| inner.live.queries.get(id).is_some_and(|q| q.blueprint.materialization().is_some());
         let mut queries = inner.interpreter.queries.values().filter(|query| query.sink == source.name);
@@ -36,17 +41,41 @@ pub fn materialised(engine: &Engine, source: &Source, keys: Option<&[ArrayRef]>)
         for worker in &running.workers {
             worker.read(ReadRequest { keys: keys.map(<[ArrayRef]>::to_vec), reply: sender.clone() })?;
         }
-        running.workers.len()
+        let (broker, clock) = (inner.live.broker().clone(), inner.live.clock().clone());
+        (running.workers.len(), running.blueprint.clone(), broker, clock)
     };
     let mut batches = Vec::new();
+    let mut here = BTreeSet::new();
     for _ in 0..workers {
         let late = |_| {
             Error::new(ErrorKind::Unavailable, format!("the query that keeps {} does not answer", source.name))
                 .hint("It may be restoring its state: SHOW QUERIES tells.")
         };
-        batches.extend(replies.recv_timeout(PATIENCE).map_err(late)??);
+        let rows = replies.recv_timeout(PATIENCE).map_err(late)??;
+        batches.extend(rows.batches);
+        here.extend(rows.partitions);
+    }
+    let Some((sub_topology, index)) = blueprint.materialization() else { return Ok(None) };
+    for partition in (0..blueprint.task_count(sub_topology)).filter(|partition| !here.contains(partition)) {
+        batches.push(elsewhere(&broker, &clock, &blueprint, (sub_topology, index, partition), keys)?);
     }
     Ok(Some(batches))
+}
+
+/// Rows of a partition that another process works on: what it has committed, out of the changelog.
+fn elsewhere(
+    broker: &Arc<dyn Broker>,
+    clock: &Arc<dyn Clock>,
+    blueprint: &Blueprint,
+    (sub_topology, index, partition): (usize, usize, i32),
+    keys: Option<&[ArrayRef]>,
+) -> Result<ChangeBatch> {
+    let mut store = blueprint.stores(sub_topology, partition, &StateEnv::memory()).swap_remove(index);
+    if let Some(topic) = blueprint.changelog_topic(sub_topology, index) {
+        let changelog = TopicPartition::new(topic, partition);
+        restore(broker, clock, &Arc::new(QueryMetrics::new(0)), changelog, &mut store)?;
+    }
+    read_table(blueprint, &store, keys)
 }
 
 /// Everything in a source's topic; of a table the newest row of each key.

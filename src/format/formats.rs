@@ -52,6 +52,23 @@ impl Formats {
         })
     }
 
+    /// Whether the registry has a schema of that number, of that subject, or both.
+    pub fn has_schema(&self, subject: Option<&str>, id: Option<i64>) -> Result<bool> {
+        let registry = self.registry.as_ref().ok_or_else(|| {
+            Error::unsupported("asking for a schema: no Schema Registry is configured")
+                .hint("Set 'ksql.schema.registry.url'.")
+        })?;
+        let number = id.map(i32::try_from);
+        match (subject, number) {
+            // No registry gives such numbers.
+            (_, Some(Err(_))) => Ok(false),
+            (Some(subject), Some(Ok(id))) => registry.has_version(subject, id),
+            (Some(subject), None) => Ok(registry.latest(subject)?.is_some()),
+            (None, Some(Ok(id))) => Ok(registry.by_id(id)?.is_some()),
+            (None, None) => Ok(false),
+        }
+    }
+
     /// The columns of one side of a topic as the registry describes them: by the number of the schema that `spec` names,
     /// else by the newest schema of the topic. An unwrapped schema is a single column.
     ///

@@ -20,6 +20,8 @@ pub struct PlanConfig {
     pub wrap_single_values: Option<bool>,
     /// Whether EMIT FINAL loses the windows that Kafka Streams loses.
     pub final_forgets: bool,
+    /// Whether a stream's copy has the keys that it selects, in their order, and none that it leaves out.
+    pub keys_as_selected: bool,
     /// Properties of functions that are set.
     pub functions: BTreeMap<String, String>,
 }
@@ -32,6 +34,7 @@ impl Default for PlanConfig {
             topic_prefix: String::new(),
             wrap_single_values: None,
             final_forgets: false,
+            keys_as_selected: false,
             functions: BTreeMap::new(),
         }
     }
@@ -39,12 +42,13 @@ impl Default for PlanConfig {
 
 impl PlanConfig {
     /// Properties that [`PlanConfig::read`] asks for.
-    pub const PROPERTIES: [&'static str; 5] = [
+    pub const PROPERTIES: [&'static str; 6] = [
         "ksql.persistence.default.format.key",
         "ksql.persistence.default.format.value",
         "ksql.output.topic.name.prefix",
         "ksql.persistence.wrap.single.values",
         "ksql.streams.__emit.interval.ms.kstreams.windowed.aggregation__",
+        "ksql.new.query.planner.enabled",
     ];
 
     /// Properties that functions ask for.
@@ -53,7 +57,7 @@ impl PlanConfig {
 
     /// The configuration that `get` (property name to text) holds.
     pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Self {
-        let [key, value, prefix, wrap, final_interval] = Self::PROPERTIES.map(get);
+        let [key, value, prefix, wrap, final_interval, new_planner] = Self::PROPERTIES.map(get);
         let format = |text: String| Some(text.trim().to_uppercase()).filter(|text| !text.is_empty());
         Self {
             default_key_format: key.and_then(format).unwrap_or_else(|| Self::default().default_key_format),
@@ -61,6 +65,7 @@ impl PlanConfig {
             topic_prefix: prefix.unwrap_or_default(),
             wrap_single_values: wrap.and_then(|text| text.trim().to_lowercase().parse().ok()),
             final_forgets: final_interval.is_some(),
+            keys_as_selected: new_planner.is_some_and(|text| text.trim().eq_ignore_ascii_case("true")),
             functions: Self::OF_FUNCTIONS
                 .into_iter()
                 .filter_map(|name| get(name).map(|text| (name.to_owned(), text)))

@@ -194,6 +194,12 @@ pub(super) fn all_of(conditions: Vec<Expr>) -> Option<Expr> {
     })
 }
 
+/// `expr` and a number more.
+pub(super) fn plus(expr: &Expr, more: i64) -> Expr {
+    let more = Expr::new(ExprKind::Integer(more), expr.span);
+    Expr::new(ExprKind::Binary { op: BinaryOp::Add, left: Box::new(expr.clone()), right: Box::new(more) }, expr.span)
+}
+
 /// A column of that name in the place of `of`.
 pub(super) fn column_at(name: &str, of: &Expr) -> Expr {
     Expr::new(ExprKind::Column { source: None, name: Name::new(name, of.span) }, of.span)

@@ -19,11 +19,11 @@ use crate::operator::{
     StreamStreamJoinConfig, StreamTableJoin, TableSource, TableTableJoin,
 };
 use crate::plan::topology::{
-    AggregateCall, AggregateSpec, Changelog, NamedExpr, Node, OperatorSpec, SubTopology, Topology,
+    AggregateCall, AggregateSpec, Changelog, NamedExpr, Node, OperatorSpec, StoreSpec, SubTopology, Topology,
 };
 use crate::sql::ast::{Expr, ExprKind, UnaryOp};
 use crate::sql::parse_expr;
-use crate::state::{MemoryBase, StateStore};
+use crate::state::{Fingerprint, MemoryBase, StateEnv, StateStore, StoreId};
 use crate::time::{Clock, NO_TIME, WindowKind};
 use crate::types::{LogicalSchema, SourceKind, Value};
 
@@ -63,15 +63,17 @@ impl Blueprint {
             grown_from: BTreeMap::new(),
             formats: Formats::default(),
         };
-        let missing = |topic: &str| Error::not_found(format!("topic {topic} does not exist"));
+        let missing = |topic: &str, role: &str| {
+            Error::not_found(format!("topic {topic}, which the query {role}, does not exist"))
+        };
         let nodes: Vec<Node> = blueprint.topology.sub_topologies.iter().flat_map(|sub| sub.nodes.clone()).collect();
         for node in &nodes {
-            let topic = match &node.spec {
-                OperatorSpec::Source(spec) => &spec.topic,
-                OperatorSpec::Sink(spec) => &spec.topic,
+            let (topic, role) = match &node.spec {
+                OperatorSpec::Source(spec) => (&spec.topic, "reads"),
+                OperatorSpec::Sink(spec) => (&spec.topic, "writes"),
                 _ => continue,
             };
-            blueprint.partitions.insert(topic.clone(), partitions(topic).ok_or_else(|| missing(topic))?);
+            blueprint.partitions.insert(topic.clone(), partitions(topic).ok_or_else(|| missing(topic, role))?);
         }
         // Repartition topics may depend on earlier ones: sub-topologies come in dependency order.
         for node in &nodes {
@@ -139,6 +141,15 @@ impl Blueprint {
         }
     }
 
+    /// Whether a topic is one of the query's own repartition topics.
+    pub fn is_repartition(&self, topic: &str) -> bool {
+        let nodes = self.topology.sub_topologies.iter().flat_map(|sub| &sub.nodes);
+        nodes.into_iter().any(|node| match &node.spec {
+            OperatorSpec::RepartitionSource { .. } => self.input_topic(node).as_deref() == Some(topic),
+            _ => false,
+        })
+    }
+
     /// Names of all topics that the query reads.
     pub fn input_topics(&self) -> Vec<String> {
         let mut topics: Vec<String> =
@@ -198,10 +209,19 @@ impl Blueprint {
         })
     }
 
-    /// Empty stores of a sub-topology.
-    pub fn stores(&self, sub_topology: usize) -> Vec<StateStore> {
-        let specs = &self.topology.sub_topologies[sub_topology].stores;
-        specs.iter().map(|spec| StateStore::new(&spec.name, Box::new(MemoryBase::default()))).collect()
+    /// Stores of a task, empty but for what may wait on the local disk to be loaded.
+    pub fn stores(&self, sub_topology: usize, partition: i32, env: &StateEnv) -> Vec<StateStore> {
+        let sub = &self.topology.sub_topologies[sub_topology];
+        let fingerprint = fingerprint(sub);
+        let store = |spec: &StoreSpec| {
+            let query = &self.query_id;
+            match spec.changelog {
+                // What no changelog could make whole again is not kept.
+                Changelog::None => StateStore::new(&spec.name, Box::new(MemoryBase::default())),
+                _ => env.store(StoreId { query, sub_topology, partition, store: &spec.name }, fingerprint),
+            }
+        };
+        sub.stores.iter().map(store).collect()
     }
 
     /// A task over `stores`, its inputs at `positions`.
@@ -243,7 +263,7 @@ impl Blueprint {
 
     /// A task with empty stores that starts at the beginning.
     pub fn fresh_task(&self, sub_topology: usize, partition: i32, clock: &dyn Clock) -> Result<Task> {
-        let stores = self.stores(sub_topology);
+        let stores = self.stores(sub_topology, partition, &StateEnv::memory());
         self.task(sub_topology, partition, stores, &Positions::new(), NO_TIME, clock.monotonic_us())
     }
 
@@ -317,11 +337,7 @@ impl Blueprint {
                 &schema,
             )?),
             OperatorSpec::Materialize { store } => {
-                let retention_ms = match sub.stores[*store].changelog {
-                    Changelog::Topic { retention_ms } => retention_ms,
-                    _ => None,
-                };
-                Box::new(Materialize::new(*store, &schema, retention_ms)?)
+                Box::new(Materialize::new(*store, &schema, window_retention(sub, node))?)
             }
             OperatorSpec::Limit { rows } => Box::new(Limit::new(*rows)),
         };
@@ -338,6 +354,22 @@ pub struct InternalTopic {
     pub partitions: i32,
     /// How rows of a changelog are kept; `None` is a repartition topic.
     pub changelog: Option<Changelog>,
+}
+
+/// How long the windows above a node are kept by those who make them.
+fn window_retention(sub: &SubTopology, node: &Node) -> Option<i64> {
+    let own = match &node.spec {
+        OperatorSpec::Aggregate(spec) => spec.window.map(|window| window.retention_ms),
+        _ => None,
+    };
+    let above = node.inputs.iter().filter_map(|input| window_retention(sub, &sub.nodes[*input])).max();
+    own.max(above)
+}
+
+/// Of all that decides what the stores of a sub-topology hold, and how.
+fn fingerprint(sub: &SubTopology) -> Fingerprint {
+    // Topologies are plain data: no value of theirs fails to become text.
+    Fingerprint::of(&[&serde_json::to_vec(sub).unwrap_or_default()])
 }
 
 fn scope(schema: &LogicalSchema) -> Scope {

@@ -72,11 +72,9 @@ impl Holdings {
         wanted
     }
 
-    /// The task set aside, if the group's offsets are still the ones that it knows.
-    pub fn take_back(&mut self, wanted: &Wanted, committed: &[CommittedOffset]) -> Option<Task> {
-        let same = |task: &Task| (task.sub_topology, task.partition) == (wanted.sub_topology, wanted.partition);
-        let task = self.aside.swap_remove(self.aside.iter().position(same)?);
-        (task.known_offsets() == committed).then_some(task)
+    /// The tasks that were set aside.
+    pub fn take_aside(&mut self) -> Vec<Task> {
+        std::mem::take(&mut self.aside)
     }
 
     /// A task is ready.
@@ -85,17 +83,19 @@ impl Holdings {
         self.rebuild_routes();
     }
 
-    /// What was set aside belongs to somebody else by now.
-    pub fn forget_aside(&mut self) -> Vec<Task> {
-        std::mem::take(&mut self.aside)
-    }
-
     fn rebuild_routes(&mut self) {
         self.routes.clear();
         for (i, task) in self.tasks.iter().enumerate() {
             self.routes.extend(inputs_of(task).map(|input| (input, i)));
         }
     }
+}
+
+/// The wanted one of the tasks that were set aside, if the group's offsets are still the ones that it knows.
+pub fn take_back(aside: &mut Vec<Task>, wanted: &Wanted, committed: &[CommittedOffset]) -> Option<Task> {
+    let same = |task: &Task| (task.sub_topology, task.partition) == (wanted.sub_topology, wanted.partition);
+    let task = aside.swap_remove(aside.iter().position(same)?);
+    (task.known_offsets() == committed).then_some(task)
 }
 
 /// The partitions that a task reads.

@@ -14,6 +14,7 @@ use super::task::{Output, Task, TaskIo};
 use crate::broker::OutRecord;
 use crate::change::{ChangeBatch, RecordSet};
 use crate::error::Result;
+use crate::state::StateEnv;
 use crate::time::Clock;
 
 /// A query's tasks, all in this thread.
@@ -88,7 +89,7 @@ impl LocalExecution {
             let Some(old) = self.tasks.iter_mut().find(same) else { continue };
             let stream_time = old.stream_time();
             let mut kept = old.take_stores();
-            let fresh = blueprint.stores(sub_topology).into_iter().map(|store| {
+            let fresh = blueprint.stores(sub_topology, partition, &StateEnv::memory()).into_iter().map(|store| {
                 match kept.iter().position(|old| old.name() == store.name()) {
                     Some(at) => kept.swap_remove(at),
                     None => store,

@@ -20,6 +20,8 @@ pub struct QueryMetrics {
     pub commits: AtomicU64,
     /// Records read from changelogs while restoring.
     pub restored: AtomicU64,
+    /// Records of changelogs that stores being restored still have before them.
+    pub restore_remaining: AtomicU64,
     /// Highest stream time of any task.
     pub stream_time: AtomicI64,
     lag: Mutex<Vec<u64>>,
@@ -35,6 +37,7 @@ impl QueryMetrics {
             errors: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             restored: AtomicU64::new(0),
+            restore_remaining: AtomicU64::new(0),
             stream_time: AtomicI64::new(NO_TIME),
             lag: Mutex::new(vec![0; workers]),
         }

@@ -8,12 +8,16 @@
 //! **Invariant:** a task's memory is thrown away, never rolled back, when its transaction did not commit.
 
 pub mod build;
+pub mod checkpoint;
 pub mod holdings;
 pub mod local;
 pub mod metrics;
+pub mod position;
 pub mod processing_log;
 pub mod progress;
 pub mod pulse;
+pub mod purge;
+pub mod recovery;
 pub mod restore;
 pub mod round;
 pub mod session;

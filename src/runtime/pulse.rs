@@ -1,6 +1,6 @@
 //! [`Pulse`]: signs of life of a worker's thread, read by others while it waits for the broker.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Not within a step.
 const RESTING: i64 = i64::MIN;
@@ -9,12 +9,11 @@ const RESTING: i64 = i64::MIN;
 #[derive(Debug)]
 pub struct Pulse {
     since_us: AtomicI64,
-    restoring: AtomicBool,
 }
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self { since_us: AtomicI64::new(RESTING), restoring: AtomicBool::new(false) }
+        Self { since_us: AtomicI64::new(RESTING) }
     }
 }
 
@@ -27,17 +26,6 @@ impl Pulse {
     /// The step is over.
     pub fn end(&self) {
         self.since_us.store(RESTING, Ordering::Relaxed);
-        self.restoring.store(false, Ordering::Relaxed);
-    }
-
-    /// The step reads changelogs, which may take long.
-    pub fn set_restoring(&self, restoring: bool) {
-        self.restoring.store(restoring, Ordering::Relaxed);
-    }
-
-    /// Whether changelogs are being read.
-    pub fn is_restoring(&self) -> bool {
-        self.restoring.load(Ordering::Relaxed)
     }
 
     /// How long the step has taken.
@@ -58,9 +46,8 @@ mod tests {
         let pulse = Pulse::default();
         assert_eq!(pulse.busy_us(5), 0);
         pulse.begin(10);
-        pulse.set_restoring(true);
-        assert_eq!((pulse.busy_us(25), pulse.is_restoring()), (15, true));
+        assert_eq!(pulse.busy_us(25), 15);
         pulse.end();
-        assert_eq!((pulse.busy_us(99), pulse.is_restoring()), (0, false));
+        assert_eq!(pulse.busy_us(99), 0);
     }
 }

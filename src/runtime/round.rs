@@ -31,6 +31,8 @@ pub struct TaskInput {
     pub topic: Arc<str>,
     /// Whether everything that the broker has was fetched.
     pub drained: bool,
+    /// Which of the topics of this name it reads; 0 when unknown.
+    pub incarnation: u64,
     feeds: Vec<(usize, Reader)>,
     pieces: VecDeque<Piece>,
     next_offset: i64,
@@ -103,7 +105,15 @@ pub fn any_headers(parts: &[RoundPart]) -> bool {
 impl TaskInput {
     /// An input that starts at `offset`, after `rows_to_skip` rows of its first record, and feeds these nodes.
     pub fn new(topic: Arc<str>, feeds: Vec<(usize, Reader)>, offset: i64, rows_to_skip: usize) -> Self {
-        Self { topic, drained: false, feeds, pieces: VecDeque::new(), next_offset: offset, rows_to_skip }
+        Self {
+            topic,
+            drained: false,
+            incarnation: 0,
+            feeds,
+            pieces: VecDeque::new(),
+            next_offset: offset,
+            rows_to_skip,
+        }
     }
 
     /// Decodes and queues records. Returns how many came.

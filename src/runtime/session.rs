@@ -7,34 +7,35 @@
 //! **Invariant:** only [`Session::step`] and [`Session::commit`] move a session, and they wait for nothing but the
 //! broker: a simulation drives many sessions on one thread.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use arrow::array::ArrayRef;
 
-use super::holdings::{Holdings, Wanted, inputs_of};
+use super::build::Blueprint;
+use super::checkpoint::{Checkpoints, Save};
+use super::holdings::{Holdings, inputs_of, take_back};
 use super::metrics::QueryMetrics;
+use super::position::incarnation;
 use super::processing_log::Entry;
-use super::progress::Progress;
-use super::pulse::Pulse;
-use super::restore::{changelog_partition, restore};
+use super::purge::Purges;
+use super::recovery::Recovery;
 use super::round::TaskInput;
 use super::task::{Output, Task, TaskIo};
-use super::worker::WorkerConfig;
-use crate::broker::{
-    CommittedOffset, Consumer, ConsumerOptions, OutRecord, Producer, ProducerOptions, Start, TopicPartition,
-};
+use super::worker::{Rows, WorkerConfig};
+use crate::broker::{CommittedOffset, Consumer, ConsumerOptions, OutRecord, Producer, ProducerOptions, TopicPartition};
 use crate::change::{ChangeBatch, RecordSet};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operator::{TableCodec, lookup, scan};
-use crate::time::NO_TIME;
+use crate::state::StateStore;
 
 /// Rows that may wait on one input before its partition is paused.
 const QUEUED_ROWS_MAX: usize = 50_000;
 /// Bytes that may wait on all inputs together before those with more than their share are paused. One without rows is
 /// never paused, so that what waits for it can go on.
 const QUEUED_BYTES_MAX: usize = 64 << 20;
+/// How long a step waits for a changelog.
+const RESTORE_WAIT: Duration = Duration::from_millis(50);
 /// How long pull queries wait for the worker's first partitions; a worker that gets none answers then.
 const JOIN_PATIENCE_US: i64 = 10_000_000;
 
@@ -77,17 +78,20 @@ pub struct Session {
     log: Vec<Entry>,
     epoch: u64,
     last_commit_us: i64,
-    pulse: Arc<Pulse>,
     /// Before it pull queries would miss what is not restored yet.
     answers_from_us: i64,
     held: bool,
     busy: bool,
+    /// Tasks that are being restored; the others work meanwhile.
+    recovering: VecDeque<Recovery>,
+    checkpoints: Checkpoints,
+    purges: Purges,
 }
 
 impl Session {
     /// Joins the group as worker number `index`.
     pub fn join(config: &WorkerConfig, index: usize) -> Result<Self> {
-        let client_id = format!("{}-{}-{index}", config.group, config.instance);
+        let client_id = format!("{}-{}-{index}", config.group, config.state.instance_id());
         let producer = config.broker.producer(&ProducerOptions {
             transactional_id: config.exactly_once.then(|| client_id.clone()),
             client_id: client_id.clone(),
@@ -109,25 +113,23 @@ impl Session {
             log: Vec::new(),
             epoch: 0,
             last_commit_us: now_us,
-            pulse: Arc::default(),
             answers_from_us: now_us + JOIN_PATIENCE_US,
             held: false,
             busy: false,
+            recovering: VecDeque::new(),
+            checkpoints: Checkpoints::default(),
+            purges: Purges::default(),
         })
-    }
-
-    /// Tells `pulse` what takes long.
-    pub fn report_to(&mut self, pulse: Arc<Pulse>) {
-        self.pulse = pulse;
     }
 
     /// Fetches at most `records_max` records, waiting for them only when there is nothing else to do, takes part in
     /// rebalances, processes, and commits when it is time.
     pub fn step(&mut self, records_max: usize, wait: Duration) -> Result<()> {
-        let wait = if self.busy { Duration::ZERO } else { wait };
+        let wait = if self.busy || !self.recovering.is_empty() { Duration::ZERO } else { wait };
         let poll = self.consumer.poll(records_max, wait)?;
         if !poll.revoked.is_empty() {
-            self.commit()?;
+            self.commit_and(Save::All)?;
+            self.recovering.retain(|recovery| !recovery.inputs().iter().any(|input| poll.revoked.contains(input)));
             self.holdings.revoke(&poll.revoked);
         }
         if !poll.assigned.is_empty() {
@@ -135,6 +137,7 @@ impl Session {
             self.assign(poll.assigned)?;
             self.answers_from_us = self.config.clock.monotonic_us();
         }
+        self.recover()?;
         for set in poll.sets {
             self.route(set)?;
         }
@@ -142,6 +145,7 @@ impl Session {
         if self.commit_due() {
             self.commit()?;
         }
+        self.holdings.tasks.iter_mut().try_for_each(Task::relieve)?;
         self.throttle()?;
         self.report_lag();
         Ok(())
@@ -156,14 +160,14 @@ impl Session {
         self.consumer.close();
     }
 
-    /// Whether it owns tasks, or will own none.
+    /// Whether all tasks that it owns are at work, or it will own none.
     pub fn is_settled(&self) -> bool {
-        self.config.clock.monotonic_us() >= self.answers_from_us
+        self.recovering.is_empty() && self.config.clock.monotonic_us() >= self.answers_from_us
     }
 
     /// Whether everything fetched is processed.
     pub fn is_idle(&self) -> bool {
-        !self.busy && self.holdings.tasks.iter().all(|task| task.queued() == 0)
+        !self.busy && self.recovering.is_empty() && self.holdings.tasks.iter().all(|task| task.queued() == 0)
     }
 
     /// Its tasks.
@@ -224,6 +228,11 @@ impl Session {
 
     /// One epoch, if there is anything in it.
     pub fn commit(&mut self) -> Result<()> {
+        self.commit_and(Save::Due)
+    }
+
+    /// One epoch, and local checkpoints of tasks.
+    pub fn commit_and(&mut self, save: Save) -> Result<()> {
         let now_ms = self.config.clock.now_ms();
         let mut io = TaskIo {
             out: &mut self.out,
@@ -237,7 +246,8 @@ impl Session {
             anything |= task.prepare_commit(&mut io)?;
         }
         self.last_commit_us = self.config.clock.monotonic_us();
-        if !anything {
+        let pending = self.checkpoints.before_commit(save, &self.holdings.tasks, &self.config);
+        if !anything && !pending.is_some() {
             return Ok(());
         }
         self.epoch += 1;
@@ -250,7 +260,11 @@ impl Session {
         self.out.begun = false;
         self.out.sent = 0;
         QueryMetrics::add(&self.config.metrics.commits, 1);
-        self.holdings.tasks.iter_mut().zip(offsets).try_for_each(|(task, offsets)| task.committed(offsets))
+        let tasks = &mut self.holdings.tasks;
+        tasks.iter_mut().zip(offsets).try_for_each(|(task, offsets)| task.committed(offsets))?;
+        self.checkpoints.after_commit(pending, tasks, self.config.clock.monotonic_us())?;
+        self.purges.after_commit(&self.holdings.tasks, &self.config);
+        Ok(())
     }
 
     fn write_changelogs(&mut self, now_ms: i64) -> Result<()> {
@@ -292,10 +306,10 @@ impl Session {
             return Err(Error::new(ErrorKind::Unavailable, format!("partition {new} was added to its topic")));
         }
         let wanted = self.holdings.assign(assigned, &self.config.blueprint);
-        self.pulse.set_restoring(true);
+        let mut aside = self.holdings.take_aside();
         for wanted in wanted {
             let committed = self.consumer.committed(&wanted.inputs)?;
-            let task = match self.holdings.take_back(&wanted, &committed) {
+            let task = match take_back(&mut aside, &wanted, &committed) {
                 Some(task) => {
                     for input in &task.inputs {
                         let partition = TopicPartition::new(input.topic.clone(), task.partition);
@@ -303,85 +317,51 @@ impl Session {
                     }
                     task
                 }
-                None => self.restore_task(&wanted, committed)?,
+                None => {
+                    let recovery = Recovery::begin(wanted, committed, &self.config, &mut self.log)?;
+                    for input in recovery.inputs() {
+                        self.consumer.seek(input, recovery.position(&input.topic))?;
+                    }
+                    self.consumer.pause(recovery.inputs())?;
+                    self.epoch = self.epoch.max(recovery.epoch());
+                    self.recovering.push_back(recovery);
+                    continue;
+                }
             };
             self.holdings.add(task);
         }
-        self.holdings.forget_aside();
-        self.pulse.set_restoring(false);
         Ok(())
     }
 
-    fn restore_task(&mut self, wanted: &Wanted, committed: Vec<CommittedOffset>) -> Result<Task> {
-        let (sub_topology, partition) = (wanted.sub_topology, wanted.partition);
-        let mut stream_time = NO_TIME;
-        let mut positions = BTreeMap::new();
-        for input in &wanted.inputs {
-            let found = committed.iter().find(|committed| committed.partition == *input);
-            let (offset, progress) = match found {
-                Some(committed) => self.position(sub_topology, committed)?,
-                None => (self.first_offset(sub_topology, input)?, Progress::default()),
-            };
-            stream_time = stream_time.max(progress.stream_time);
-            self.epoch = self.epoch.max(progress.epoch);
-            positions.insert(input.topic.clone(), (offset, progress.rows_done));
+    /// Goes on with the first task that is on its way back.
+    fn recover(&mut self) -> Result<()> {
+        let Some(recovery) = self.recovering.front_mut() else { return Ok(()) };
+        if !recovery.step(RESTORE_WAIT)? {
+            return Ok(());
         }
-        let config = &self.config;
-        let mut stores = config.blueprint.stores(sub_topology);
-        for (i, store) in stores.iter_mut().enumerate() {
-            if let Some(topic) = config.blueprint.changelog_topic(sub_topology, i) {
-                let changelog = changelog_partition(&topic, partition);
-                restore(config.broker.as_ref(), &changelog, store, &config.metrics, config.clock.as_ref())?;
+        if let Some(recovery) = self.recovering.pop_front() {
+            let inputs = recovery.inputs().to_vec();
+            let task = recovery.finish(&self.config.blueprint, self.config.clock.monotonic_us())?;
+            self.holdings.add(task);
+            self.consumer.resume(&inputs)?;
+        }
+        if self.recovering.is_empty() {
+            self.answers_from_us = self.config.clock.monotonic_us();
+        }
+        Ok(())
+    }
+
+    /// Whether a topic that it reads was deleted and made anew: it would be read on from the old one's offsets.
+    pub fn reads_old_topics(&self) -> Result<bool> {
+        let inputs = self.holdings.tasks.iter().flat_map(|task| &task.inputs).filter(|input| input.incarnation != 0);
+        let known: BTreeSet<(&str, u64)> = inputs.map(|input| (&*input.topic, input.incarnation)).collect();
+        for (topic, known) in known {
+            let now = incarnation(&self.config.broker.incarnation(topic)?);
+            if now != 0 && now != known {
+                return Ok(true);
             }
         }
-        for input in &wanted.inputs {
-            self.consumer.seek(input, positions[&input.topic].0)?;
-        }
-        let now_us = config.clock.monotonic_us();
-        let mut task = config.blueprint.task(sub_topology, partition, stores, &positions, stream_time, now_us)?;
-        task.know(committed);
-        Ok(task)
-    }
-
-    /// Where an input with a committed offset goes on. Records that are gone are never passed over in silence: the log
-    /// tells, and so does the processing log.
-    fn position(&mut self, sub_topology: usize, committed: &CommittedOffset) -> Result<(i64, Progress)> {
-        let input = &committed.partition;
-        let (first, end) = self.config.broker.offsets(input)?;
-        let progress = Progress::from_metadata(&committed.metadata);
-        let lost = match committed.offset {
-            offset if offset < first => format!("records {offset} to {first} were deleted before they were read"),
-            offset if offset > end => format!("it ends at {end}, before the committed offset {offset}: it was made anew"),
-            offset => return Ok((offset, progress)),
-        };
-        let offset = self.first_offset(sub_topology, input)?;
-        let reason = format!("{lost}; reading goes on at {offset}");
-        tracing::error!(query = self.config.blueprint.query_id, partition = %input, reason, "offset out of range");
-        QueryMetrics::add(&self.config.metrics.errors, 1);
-        self.log.push(Entry {
-            kind: "position",
-            topic: input.topic.to_string(),
-            partition: input.partition,
-            offset: committed.offset,
-            place: "offset".to_owned(),
-            reason,
-            key: None,
-            value: None,
-        });
-        Ok((offset, Progress { rows_done: 0, ..progress }))
-    }
-
-    /// Where an input without committed offset starts.
-    ///
-    /// > KSQL: tables always start at the earliest record.
-    fn first_offset(&self, sub_topology: usize, input: &TopicPartition) -> Result<i64> {
-        let (first, end) = self.config.broker.offsets(input)?;
-        let blueprint = &self.config.blueprint;
-        let added = blueprint.grown_from.get(&*input.topic).is_some_and(|before| input.partition >= *before);
-        Ok(match self.config.start {
-            Start::Latest if !added && !blueprint.reads_whole(sub_topology, &input.topic) => end,
-            _ => first,
-        })
+        Ok(false)
     }
 
     /// Pauses partitions that are far ahead.
@@ -417,12 +397,10 @@ impl Session {
     }
 
     /// Rows of the table that the query keeps, of the partitions owned here: what is processed, committed or not.
-    pub fn read(&mut self, keys: Option<&[ArrayRef]>) -> Result<Vec<ChangeBatch>> {
-        let no_table = || Error::semantic("the query keeps no table");
+    pub fn read(&mut self, keys: Option<&[ArrayRef]>) -> Result<Rows> {
         let (sub_topology, store) = self.config.blueprint.materialization().ok_or_else(no_table)?;
-        let codec = TableCodec::new(self.config.blueprint.materialized_schema().ok_or_else(no_table)?)?;
         let now_ms = self.config.clock.now_ms();
-        let mut rows = Vec::new();
+        let mut rows = Rows::default();
         for task in self.holdings.tasks.iter_mut().filter(|task| task.sub_topology == sub_topology) {
             let mut io = TaskIo {
                 out: &mut self.out,
@@ -433,11 +411,8 @@ impl Session {
             };
             // Operators write to their stores when they prepare a commit.
             task.prepare_commit(&mut io)?;
-            let store = &task.stores()[store];
-            rows.push(match keys {
-                None => scan(store, &codec, usize::MAX)?,
-                Some(keys) => lookup(store, &codec, keys)?,
-            });
+            rows.partitions.push(task.partition);
+            rows.batches.push(read_table(&self.config.blueprint, &task.stores()[store], keys)?);
         }
         Ok(rows)
     }
@@ -450,5 +425,18 @@ impl Session {
             })
         });
         self.config.metrics.set_lag(self.index, lag.sum());
+    }
+}
+
+fn no_table() -> Error {
+    Error::semantic("the query keeps no table")
+}
+
+/// Rows of the table that a query keeps, out of its store.
+pub fn read_table(blueprint: &Blueprint, store: &StateStore, keys: Option<&[ArrayRef]>) -> Result<ChangeBatch> {
+    let codec = TableCodec::new(blueprint.materialized_schema().ok_or_else(no_table)?)?;
+    match keys {
+        None => scan(store, &codec, usize::MAX),
+        Some(keys) => lookup(store, &codec, keys),
     }
 }

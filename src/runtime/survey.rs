@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::build::Blueprint;
 use crate::broker::Broker;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::topology::OperatorSpec;
+use crate::plan::topology::{OperatorSpec, Topology};
 
 /// Compares a blueprint with the topics as they are: `None` when it still holds, else the blueprint that holds now.
 ///
 /// `NotFound` is a topic of others that is missing: it may come back. `Data` needs somebody's decision.
 pub fn survey(blueprint: &Blueprint, broker: &dyn Broker) -> Result<Option<Blueprint>> {
     let mut counts = BTreeMap::new();
-    for (topic, role) in outside(blueprint) {
+    for (topic, role) in outside(&blueprint.topology) {
         let info = broker.topic(&topic)?.ok_or_else(|| missing(&topic, role))?;
         counts.insert(topic, info.partitions);
     }
@@ -37,8 +37,8 @@ enum Role {
     Sink,
 }
 
-fn outside(blueprint: &Blueprint) -> BTreeSet<(String, Role)> {
-    let nodes = blueprint.topology.sub_topologies.iter().flat_map(|sub| &sub.nodes);
+fn outside(topology: &Topology) -> BTreeSet<(String, Role)> {
+    let nodes = topology.sub_topologies.iter().flat_map(|sub| &sub.nodes);
     let topics = nodes.filter_map(|node| match &node.spec {
         OperatorSpec::Source(spec) => Some((spec.topic.clone(), Role::Source)),
         OperatorSpec::Sink(spec) => Some((spec.topic.clone(), Role::Sink)),
@@ -49,9 +49,8 @@ fn outside(blueprint: &Blueprint) -> BTreeSet<(String, Role)> {
 
 fn missing(topic: &str, role: Role) -> Error {
     match role {
-        Role::Source => Error::not_found(format!("topic {topic}, which the query reads, does not exist")).hint(
-            "When it is there again, the query goes on by itself, from the new topic's first record.",
-        ),
+        Role::Source => Error::not_found(format!("topic {topic}, which the query reads, does not exist"))
+            .hint("When it is there again, the query goes on by itself, from the new topic's first record."),
         Role::Sink => Error::not_found(format!("topic {topic}, which the query writes, does not exist"))
             .hint("When it is there again, the query goes on by itself; results written before are gone."),
     }
@@ -70,7 +69,8 @@ fn renewed(old: &Blueprint, counts: &BTreeMap<String, i32>) -> Result<Blueprint>
     Ok(new)
 }
 
-fn check_internal(blueprint: &Blueprint, broker: &dyn Broker) -> Result<()> {
+/// Refuses a query whose own topics are missing or do not match its sources.
+pub fn check_internal(blueprint: &Blueprint, broker: &dyn Broker) -> Result<()> {
     for topic in blueprint.internal_topics() {
         let (name, what, lost) = match topic.changelog {
             Some(_) => (&topic.name, "changelog", "its state"),
@@ -117,13 +117,10 @@ fn check_copartitioned(blueprint: &Blueprint) -> Result<()> {
     Ok(())
 }
 
-/// Notes which sources are missing: should they be made anew, all of their records are read.
-pub fn note_missing(blueprint: &mut Blueprint, broker: &dyn Broker) {
-    for (topic, role) in outside(blueprint) {
-        if role == Role::Source && matches!(broker.topic(&topic), Ok(None)) {
-            blueprint.grown_from.insert(topic, 0);
-        }
-    }
+/// The topics that are read and do not exist: should they be made anew, all of their records are to be read.
+pub fn missing_sources(topology: &Topology, broker: &dyn Broker) -> Vec<String> {
+    let sources = outside(topology).into_iter().filter(|(_, role)| *role == Role::Source);
+    sources.map(|(topic, _)| topic).filter(|topic| matches!(broker.topic(topic), Ok(None))).collect()
 }
 
 /// Whether trying again soon is of use: somebody has to do something first.
@@ -136,9 +133,7 @@ mod tests {
     use super::*;
     use crate::broker::TopicSpec;
     use crate::broker::memory::MemoryBroker;
-    use crate::plan::topology::{
-        Changelog, Node, SinkSpec, SourceSpec, StoreSpec, SubTopology, TOPOLOGY_VERSION, Topology,
-    };
+    use crate::plan::topology::{Changelog, Node, SinkSpec, SourceSpec, StoreSpec, SubTopology, TOPOLOGY_VERSION};
     use crate::types::{FormatSpec, LogicalSchema, SourceKind};
 
     fn source(topic: &str) -> OperatorSpec {
@@ -179,10 +174,9 @@ mod tests {
         };
         let mut nodes: Vec<Node> = sources.iter().map(|topic| node(source(topic))).collect();
         nodes.push(node(sink("out")));
-        let stores = stores.iter().map(|name| StoreSpec {
-            name: (*name).to_owned(),
-            changelog: Changelog::Topic { retention_ms: None },
-        });
+        let stores = stores
+            .iter()
+            .map(|name| StoreSpec { name: (*name).to_owned(), changelog: Changelog::Topic { retention_ms: None } });
         let topology = Topology {
             version: TOPOLOGY_VERSION,
             schema: LogicalSchema::new(Vec::new(), false),
@@ -226,14 +220,13 @@ mod tests {
         let gone = |name: &str| {
             broker.delete_topic(name).unwrap();
             let error = survey(&query, &broker).expect_err("a missing topic");
-            let mut noted = query.clone();
-            note_missing(&mut noted, &broker);
+            let sources = missing_sources(&query.topology, &broker);
             make(&broker, name, 2);
-            (error, noted.grown_from)
+            (error, sources)
         };
         let (error, noted) = gone("in");
         assert_eq!(error.message(), "topic in, which the query reads, does not exist");
-        assert_eq!(noted, BTreeMap::from([("in".to_owned(), 0)]));
+        assert_eq!(noted, ["in"]);
         let (error, noted) = gone("out");
         assert_eq!(error.message(), "topic out, which the query writes, does not exist");
         assert!(noted.is_empty());

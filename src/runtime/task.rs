@@ -11,7 +11,7 @@ use crate::broker::{CommittedOffset, OutRecord, TopicPartition};
 use crate::change::{ChangeBatch, RecordSet};
 use crate::error::{RecordError, Result};
 use crate::operator::{Input, Operator, OperatorContext, RowError};
-use crate::state::StateStore;
+use crate::state::{Position, StateStore};
 use crate::time::NO_TIME;
 
 /// Rows that a round takes at most.
@@ -91,6 +91,8 @@ pub struct Task {
     last_arrival_us: i64,
     touched: bool,
     known: Vec<CommittedOffset>,
+    /// Stores changed since their local checkpoint.
+    unsaved: bool,
 }
 
 impl Task {
@@ -116,6 +118,7 @@ impl Task {
             last_arrival_us: monotonic_us,
             touched: false,
             known: Vec::new(),
+            unsaved: true,
         }
     }
 
@@ -211,7 +214,7 @@ impl Task {
     pub fn offsets(&self, epoch: u64) -> Vec<CommittedOffset> {
         let of_input = |input: &TaskInput| {
             let (offset, rows_done) = input.position();
-            let progress = Progress { epoch, rows_done, stream_time: self.stream_time };
+            let progress = Progress { epoch, rows_done, stream_time: self.stream_time, topic: input.incarnation };
             let partition = TopicPartition::new(input.topic.clone(), self.partition);
             CommittedOffset { partition, offset, metadata: progress.to_metadata() }
         };
@@ -222,6 +225,7 @@ impl Task {
     pub fn committed(&mut self, offsets: Vec<CommittedOffset>) -> Result<()> {
         self.touched = false;
         self.known = offsets;
+        self.unsaved |= self.stores.iter().any(StateStore::is_dirty);
         self.stores.iter_mut().try_for_each(StateStore::commit)
     }
 
@@ -233,6 +237,32 @@ impl Task {
     /// The group's offsets that the stores belong to, unless somebody else committed since.
     pub fn known_offsets(&self) -> &[CommittedOffset] {
         &self.known
+    }
+
+    /// Whether local checkpoints of it go anywhere.
+    pub fn keeps_checkpoints(&self) -> bool {
+        self.stores.iter().any(StateStore::keeps_checkpoints)
+    }
+
+    /// Whether its local checkpoint, if there is one, lags behind.
+    pub fn is_unsaved(&self) -> bool {
+        self.unsaved
+    }
+
+    /// Saves its stores on the local disk, each as of a place in its changelog; see [`super::checkpoint`].
+    pub fn checkpoint(&mut self, positions: &[Option<Position>]) -> Result<()> {
+        for (store, position) in self.stores.iter_mut().zip(positions) {
+            if let Some(position) = position {
+                store.checkpoint(position)?;
+            }
+        }
+        self.unsaved = false;
+        Ok(())
+    }
+
+    /// Gives memory back if the process's budget asks for it: also while there is nothing to commit.
+    pub fn relieve(&mut self) -> Result<()> {
+        self.stores.iter_mut().try_for_each(StateStore::relieve)
     }
 
     /// Takes batches through the nodes in topological order.

@@ -11,13 +11,15 @@ use std::time::Duration;
 use arrow::array::ArrayRef;
 
 use super::build::Blueprint;
+use super::checkpoint::Save;
 use super::metrics::QueryMetrics;
 use super::pulse::Pulse;
 use super::session::Session;
-use super::survey::{needs_somebody, note_missing, survey};
+use super::survey::{missing_sources, needs_somebody, survey};
 use crate::broker::{Broker, Start};
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::state::StateEnv;
 use crate::time::Clock;
 
 /// Records fetched at once.
@@ -26,7 +28,7 @@ const POLL_RECORDS: usize = 20_000;
 const POLL_WAIT: Duration = Duration::from_millis(20);
 /// Shortest and longest wait before a failed worker tries again.
 const BACKOFF_MS: (u64, u64) = (100, 15_000);
-/// How often the first worker looks at the query's topics; sooner while they cannot be looked at.
+/// How often workers look at the query's topics; sooner while they cannot be looked at.
 const SURVEY_INTERVAL_US: i64 = 10_000_000;
 const SURVEY_AGAIN_US: i64 = 2_000_000;
 /// A step that takes longer waits for the broker, or for the disk.
@@ -45,8 +47,6 @@ pub struct WorkerConfig {
     pub metrics: Arc<QueryMetrics>,
     /// Consumer group.
     pub group: String,
-    /// What tells this process from others with the same service id; the same after a restart on the same disk.
-    pub instance: String,
     /// Where streams without committed offsets start.
     pub start: Start,
     /// Time between commits.
@@ -61,6 +61,8 @@ pub struct WorkerConfig {
     pub exactly_once: bool,
     /// Topic for problems of single records.
     pub processing_log: Option<String>,
+    /// Where state is kept.
+    pub state: StateEnv,
 }
 
 /// What a worker is doing.
@@ -83,7 +85,16 @@ pub struct ReadRequest {
     /// Keys to look up, one array per key column; `None` for all rows.
     pub keys: Option<Vec<ArrayRef>>,
     /// Where the rows go.
-    pub reply: Sender<Result<Vec<ChangeBatch>>>,
+    pub reply: Sender<Result<Rows>>,
+}
+
+/// A worker's part of a table.
+#[derive(Default)]
+pub struct Rows {
+    /// The partitions that it has.
+    pub partitions: Vec<i32>,
+    /// Their rows.
+    pub batches: Vec<ChangeBatch>,
 }
 
 /// A running worker.
@@ -103,8 +114,7 @@ impl WorkerHandle {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let busy_us = self.pulse.busy_us(self.clock.monotonic_us());
         match state {
-            WorkerState::Running if self.pulse.is_restoring() => WorkerState::Restoring,
-            WorkerState::Running if busy_us > STUCK_US => WorkerState::Failed(format!(
+            WorkerState::Running | WorkerState::Restoring if busy_us > STUCK_US => WorkerState::Failed(format!(
                 "the broker has not answered for {} s; the query goes on when it does",
                 busy_us / 1_000_000
             )),
@@ -184,12 +194,14 @@ impl Worker {
                 backoff_ms = BACKOFF_MS.1;
             }
             if error.kind() == ErrorKind::NotFound {
-                note_missing(Arc::make_mut(&mut self.config.blueprint), self.config.broker.as_ref());
+                let missing = missing_sources(&self.config.blueprint.topology, self.config.broker.as_ref());
+                let anew = missing.into_iter().map(|topic| (topic, 0));
+                Arc::make_mut(&mut self.config.blueprint).grown_from.extend(anew);
             }
             let query = &self.config.blueprint.query_id;
-            tracing::warn!(query, worker = self.index, error = told(&error), backoff_ms, "worker session ended");
+            tracing::warn!(query, worker = self.index, error = error.told(), backoff_ms, "worker session ended");
             let next = self.config.clock.now_ms().saturating_add_unsigned(backoff_ms);
-            self.set_state(WorkerState::Failed(format!("{}; next try at {}", told(&error), time_of_day(next))));
+            self.set_state(WorkerState::Failed(format!("{}; next try at {}", error.told(), time_of_day(next))));
             let mut waited = 0;
             while waited < backoff_ms && !self.stopping() {
                 self.config.clock.sleep(Duration::from_millis(50));
@@ -212,19 +224,17 @@ impl Worker {
     /// stays visible until the broker has let the next session in.
     fn session(&mut self) -> Result<()> {
         if let Some(renewed) = survey(&self.config.blueprint, self.config.broker.as_ref())? {
-            let (query, before, now) =
-                (&renewed.query_id, &self.config.blueprint.partitions, &renewed.partitions);
+            let (query, before, now) = (&renewed.query_id, &self.config.blueprint.partitions, &renewed.partitions);
             tracing::warn!(query, worker = self.index, ?before, ?now, "partitions of the query's topics changed");
             self.config.blueprint = Arc::new(renewed);
         }
         let mut session = Session::join(&self.config, self.index)?;
-        session.report_to(self.pulse.clone());
         self.set_state(WorkerState::Restoring);
         let result = self.work(&mut session);
         self.pulse.end();
         if let Err(error) = &result {
             // Leaving may take a while when the broker is away.
-            self.set_state(WorkerState::Failed(told(error)));
+            self.set_state(WorkerState::Failed(error.told()));
         }
         session.leave();
         result
@@ -235,16 +245,16 @@ impl Worker {
         let mut trouble = None;
         while !self.stopping() {
             let now_us = self.config.clock.monotonic_us();
-            if self.index == 0 && now_us >= survey_at_us {
-                let surveyed = survey(&self.config.blueprint, self.config.broker.as_ref());
+            if now_us >= survey_at_us {
+                let changed = self.has_changed(session);
                 survey_at_us = self.config.clock.monotonic_us() + SURVEY_INTERVAL_US;
-                trouble = match surveyed {
-                    Ok(None) => None,
-                    Ok(Some(_)) => break,
+                trouble = match changed {
+                    Ok(false) => None,
+                    Ok(true) => break,
                     // The session may outlive it: whether it does, the next commit shows.
                     Err(error) if error.kind() == ErrorKind::Unavailable => {
                         survey_at_us += SURVEY_AGAIN_US - SURVEY_INTERVAL_US;
-                        Some(told(&error))
+                        Some(error.told())
                     }
                     Err(error) => return Err(error),
                 };
@@ -256,14 +266,25 @@ impl Worker {
             self.pulse.end();
             if let Some(trouble) = &trouble {
                 self.set_state(WorkerState::Failed(trouble.clone()));
-            } else if session.is_settled() {
-                self.set_state(if paused { WorkerState::Paused } else { WorkerState::Running });
+            } else {
+                self.set_state(match (session.is_settled(), paused) {
+                    (false, _) => WorkerState::Restoring,
+                    (true, true) => WorkerState::Paused,
+                    (true, false) => WorkerState::Running,
+                });
             }
             if session.is_settled() {
                 self.answer(session);
             }
         }
-        session.commit()
+        session.commit_and(Save::All)
+    }
+
+    /// Whether the query's topics are others than those that the session was made for.
+    fn has_changed(&self, session: &Session) -> Result<bool> {
+        let first = self.index == 0;
+        let changed = first && survey(&self.config.blueprint, self.config.broker.as_ref())?.is_some();
+        Ok(changed || session.reads_old_topics()?)
     }
 
     /// Pull queries, between steps.
@@ -274,12 +295,6 @@ impl Worker {
             let _ = request.reply.send(rows);
         }
     }
-}
-
-/// The error with what the user may do about it.
-fn told(error: &Error) -> String {
-    let hints = error.hints().iter().map(|hint| format!(" ({})", hint.trim_end_matches('.')));
-    hints.fold(error.to_string(), |text, hint| text + &hint)
 }
 
 /// `11:05:13Z`

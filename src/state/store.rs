@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
+use super::mark::Position;
 use crate::error::Result;
 
 /// Is shown keys and values in order, and says whether to go on.
@@ -18,6 +19,42 @@ pub trait StateBase: Send {
     fn apply(&mut self, writes: &mut dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<()>;
     /// Rough memory held, in bytes.
     fn memory_bytes(&self) -> usize;
+
+    /// How far a checkpoint that an earlier process left on the local disk goes, while nobody decided about it: either
+    /// it is loaded, or discarded.
+    fn local(&self) -> Option<Position> {
+        None
+    }
+    /// Loads up to `max` keys of the local checkpoint.
+    fn load_local(&mut self, _max: usize) -> Loaded {
+        Loaded::Lost
+    }
+    /// Throws away what is on the local disk and in memory.
+    fn discard_local(&mut self, _why: &str) {}
+    /// Makes the local disk hold everything, as of a place in the changelog. A disk that fails is given up; that is an
+    /// error only when memory alone is not enough.
+    fn checkpoint(&mut self, _position: &Position) -> Result<()> {
+        Ok(())
+    }
+    /// Gives memory back if the process's budget asks for it.
+    fn relieve(&mut self) -> Result<()> {
+        Ok(())
+    }
+    /// Whether checkpoints go anywhere.
+    fn keeps_checkpoints(&self) -> bool {
+        false
+    }
+}
+
+/// How far loading a local checkpoint came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loaded {
+    /// There is more of it.
+    More,
+    /// All of it can be read now.
+    Done,
+    /// There is none, or it is damaged and thrown away: the store is empty.
+    Lost,
 }
 
 /// A named store of one task.
@@ -127,6 +164,36 @@ impl StateStore {
     /// A committed write read back from the changelog.
     pub fn restore(&mut self, writes: &mut dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<()> {
         self.base.apply(writes)
+    }
+
+    /// See [`StateBase::local`].
+    pub fn local(&self) -> Option<Position> {
+        self.base.local()
+    }
+
+    /// See [`StateBase::load_local`].
+    pub fn load_local(&mut self, max: usize) -> Loaded {
+        self.base.load_local(max)
+    }
+
+    /// See [`StateBase::discard_local`].
+    pub fn discard_local(&mut self, why: &str) {
+        self.base.discard_local(why);
+    }
+
+    /// See [`StateBase::checkpoint`]; uncommitted writes are no part of it.
+    pub fn checkpoint(&mut self, position: &Position) -> Result<()> {
+        self.base.checkpoint(position)
+    }
+
+    /// See [`StateBase::relieve`].
+    pub fn relieve(&mut self) -> Result<()> {
+        self.base.relieve()
+    }
+
+    /// Whether checkpoints go anywhere.
+    pub fn keeps_checkpoints(&self) -> bool {
+        self.base.keeps_checkpoints()
     }
 
     /// Rough memory held, in bytes.

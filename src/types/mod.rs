@@ -4,6 +4,7 @@
 
 pub mod date_pattern;
 pub mod encoding;
+pub mod java_map;
 pub mod java_text;
 pub mod schema;
 pub mod sql_type;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use eddyline::cli::config::KEYS;
 use eddyline::engine::config::PROPERTIES;
+use eddyline::engine::test_runner::{self, Causes, Options};
 use eddyline::expr::functions::{FunctionDoc, FunctionKind, all};
 
 fn page(name: &str) -> PathBuf {
@@ -90,4 +91,75 @@ fn the_page_of_settings_is_up_to_date() {
         let _ = writeln!(table, "| `{}` | {default} | {} |", property.name, property.about);
     }
     check("configuration.md", &format!("{before}{BEGIN}{table}{END}{after}"));
+}
+
+const CASES_BEGIN: &str = "<!-- cases: written by `UPDATE=1 cargo test --test it reference::` -->\n";
+const CASES_END: &str = "<!-- end of cases -->\n";
+
+/// The page around the section of failing cases, and that section.
+fn compatibility() -> (String, String, String) {
+    let text = std::fs::read_to_string(page("compatibility.md")).expect("docs/compatibility.md is readable");
+    let (before, rest) = text.split_once(CASES_BEGIN).expect("the section of cases begins");
+    let (section, after) = rest.split_once(CASES_END).expect("the section of cases ends");
+    (before.to_owned(), section.to_owned(), after.to_owned())
+}
+
+/// The corpus of ksqlDB's cases, which is no part of the project: `shared/conformance` beside it or further up.
+fn corpus() -> Option<PathBuf> {
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().skip(1);
+    above.map(|at| at.join("shared/conformance")).find(|path| path.is_dir())
+}
+
+/// Tells one state of the corpus from another: FNV-1a over its files in the order of their names.
+fn fingerprint(folders: &[PathBuf]) -> String {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for folder in folders {
+        let entries = std::fs::read_dir(folder).expect("a folder of the corpus is readable");
+        files.extend(entries.map(|entry| entry.expect("an entry is readable").path()));
+    }
+    files.sort_by_key(|file| file.file_name().map(std::ffi::OsStr::to_owned));
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in files.iter().flat_map(|file| std::fs::read(file).unwrap_or_default()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    format!("<!-- of the corpus {hash:016x} -->\n")
+}
+
+/// What the page says of failing cases is what a run of the corpus says. Where the corpus is not, or is another one than
+/// the page's, there is nothing to compare with, and the test says so; what the page says of itself is checked by the
+/// next test everywhere.
+#[test]
+fn the_failing_cases_are_those_of_a_run() {
+    let Some(corpus) = corpus() else {
+        eprintln!("nothing to compare: shared/conformance is not beside the project");
+        return;
+    };
+    let paths = ["query-validation-tests", "sql-tests"].map(|folder| corpus.join(folder));
+    let state = fingerprint(&paths);
+    if std::env::var_os("UPDATE").is_none() && !compatibility().1.starts_with(&state) {
+        eprintln!(
+            "nothing to compare: docs/compatibility.md tells of another state of the corpus; UPDATE=1 writes it anew"
+        );
+        return;
+    }
+    let mut causes = Causes::default();
+    test_runner::run(&paths, &Options::default(), &mut |case| causes.add(case)).expect("the corpus is readable");
+    let (before, _, after) = compatibility();
+    check("compatibility.md", &format!("{before}{CASES_BEGIN}{state}{}{CASES_END}{after}", causes.markdown()));
+}
+
+#[test]
+fn the_failing_cases_add_up() {
+    let (_, section, _) = compatibility();
+    let numbers = |line: &str| -> Vec<usize> {
+        line.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect()
+    };
+    let [cases, passed, failed, _] = numbers(section.lines().nth(1).expect("a line of counts"))[..] else {
+        panic!("the section does not begin with its counts");
+    };
+    let rows = section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| failed"));
+    let listed: usize = rows.map(|row| numbers(row)[0]).sum();
+    assert_eq!((passed + failed, listed), (cases, failed), "every failing case is listed once");
+    // What must hold of the corpus: 90 % of all cases.
+    assert!(passed * 10 >= cases * 9, "{passed} of {cases} cases pass");
 }

@@ -257,12 +257,16 @@ pub(super) fn watermarks(native: &NativeConsumer, partition: &TopicPartition) ->
     loop {
         match native.client().fetch_watermarks(&partition.topic, partition.partition, ANSWER) {
             Ok(found) => return Ok(found),
-            // A topic that was made this moment: its leader does not know yet.
+            // A topic that was made this moment: its leader, or this client, does not know yet.
             Err(error)
                 if tries < 40
                     && matches!(
                         error.rdkafka_error_code(),
-                        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
+                        Some(
+                            RDKafkaErrorCode::NotLeaderForPartition
+                                | RDKafkaErrorCode::LeaderNotAvailable
+                                | RDKafkaErrorCode::UnknownPartition
+                        )
                     ) =>
             {
                 tries += 1;
@@ -352,14 +356,6 @@ impl Consumer for KafkaConsumer {
             return Err(error);
         }
         Ok(Poll { sets: sets.runs.into_iter().map(|run| run.3).collect(), ..Poll::default() })
-    }
-
-    fn stay(&mut self) -> bool {
-        // Nothing is being read: what comes are changes of the group, which wait for the next poll.
-        if self.answer == Some(Answer::Assign) {
-            self.native.serve();
-        }
-        !self.native.context().has_rebalances()
     }
 
     fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<()> {

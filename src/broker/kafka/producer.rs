@@ -130,7 +130,8 @@ impl KafkaProducer {
             return Ok(());
         }
         let topic = record.topic;
-        let error = Error::data(format!("a record of {size} bytes is too large for topic {topic}, which takes {limit}"));
+        let error =
+            Error::data(format!("a record of {size} bytes is too large for topic {topic}, which takes {limit}"));
         Err(with_advice(error, RDKafkaErrorCode::MessageSizeTooLarge))
     }
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use hashbrown::HashSet;
 
-use super::partition::{CHUNK_BYTES, Chunk, MERGE_EVERY, survivors};
+use super::partition::{Bounds, CHUNK_BYTES, Chunk, MERGE_EVERY, survivors};
 use super::{ChunkAt, Log, Write, lock};
+use crate::broker::TopicPartition;
 use crate::change::RecordSet;
 use crate::error::{Error, Result};
 
@@ -36,6 +37,25 @@ impl Log {
         };
         for (topic, id, partition) in &targets {
             self.compact_partition(&Target { topic, id: *id, partition: *partition })?;
+        }
+        Ok(())
+    }
+
+    /// Drops whatever lies wholly before these offsets, in whole chunks; the newest one stays.
+    pub(in crate::broker) fn purge(&self, before: &[(TopicPartition, i64)]) -> Result<()> {
+        let _commit = lock(&self.commit);
+        for (at, offset) in before {
+            let (id, count) = {
+                let state = lock(&self.state);
+                let (id, partition) = state.partition(&at.topic, at.partition)?;
+                let old = partition.chunks.partition_point(|chunk| chunk.next <= *offset);
+                (id, old.min(partition.chunks.len().saturating_sub(1)))
+            };
+            if count > 0 {
+                let target = Target { topic: &at.topic, id, partition: at.partition };
+                let old = self.chunks(&target, 0..count);
+                self.swap(&target, 0..count, &old, Vec::new())?;
+            }
         }
         Ok(())
     }
@@ -103,18 +123,24 @@ impl Log {
 
     /// Keeps the newest record of each key; goes from the newest chunk to the oldest, rewriting those that lose some.
     fn compact_partition(&self, target: &Target<'_>) -> Result<()> {
-        let (count, end, settled) = {
-            let mut state = lock(&self.state);
-            let Some(partition) = state.partition_mut(target.topic, target.partition) else { return Ok(()) };
-            (partition.chunks.len(), partition.end, partition.clean_end)
+        let (count, end, bounds) = {
+            let state = lock(&self.state);
+            let Some(topic) = state.topics.get(target.topic) else { return Ok(()) };
+            let partition = &topic.partitions[target.partition as usize];
+            let newest = partition.newest.unwrap_or(i64::MIN);
+            let bounds = Bounds {
+                settled: partition.clean_end,
+                old: newest.saturating_sub(topic.policy.tombstones_ms),
+                last: partition.end - 1,
+            };
+            (partition.chunks.len(), partition.end, bounds)
         };
-        let last = end - 1;
         let mut seen = HashSet::new();
         for at in (0..count).rev() {
             let old = self.chunks(target, at..at + 1);
             let Some(chunk) = old.first() else { break };
             let data = self.load(target, chunk)?;
-            if let Some(left) = survivors(&data, &mut seen, settled, last) {
+            if let Some(left) = survivors(&data, &mut seen, bounds) {
                 let empty = left.is_empty();
                 let mut rewritten = Chunk::new(chunk.first, chunk.next, left);
                 rewritten.newest = chunk.newest;

@@ -316,6 +316,10 @@ impl Log {
         Ok(())
     }
 
+    pub(super) fn incarnation(&self, topic: &str) -> Result<String> {
+        Ok(lock(&self.state).topic(topic)?.id.to_string())
+    }
+
     pub(super) fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
         let state = lock(&self.state);
         let (_, found) = state.partition(&partition.topic, partition.partition)?;
@@ -377,6 +381,14 @@ macro_rules! broker_over_log {
 
         fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
             self.log.offsets(partition)
+        }
+
+        fn purge(&self, before: &[(TopicPartition, i64)]) -> Result<()> {
+            self.log.purge(before)
+        }
+
+        fn incarnation(&self, topic: &str) -> Result<String> {
+            self.log.incarnation(topic)
         }
     };
 }

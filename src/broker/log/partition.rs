@@ -16,6 +16,8 @@ pub(super) const CHUNK_BYTES: u64 = 256 * 1024;
 pub(super) const MERGE_EVERY: usize = 64;
 /// Dirty records below which a partition is not worth compacting.
 const COMPACT_RECORDS: u64 = 10_000;
+/// Kafka's default of `delete.retention.ms`.
+const TOMBSTONES_MS: i64 = 24 * 3_600_000;
 
 /// Consecutive records.
 #[derive(Debug, Clone)]
@@ -125,6 +127,9 @@ pub(super) struct Policy {
     delete: bool,
     retention_ms: Option<i64>,
     retention_bytes: Option<u64>,
+    /// How much newer the newest record must be before compaction drops a tombstone: who keeps a copy of the rows
+    /// elsewhere hears of the deletion within this time.
+    pub(super) tombstones_ms: i64,
 }
 
 impl Policy {
@@ -137,15 +142,28 @@ impl Policy {
             delete: cleanup.split(',').any(|word| word.trim() == "delete"),
             retention_ms: get("retention.ms").and_then(|text| text.parse().ok()).filter(|ms| *ms >= 0),
             retention_bytes: get("retention.bytes").and_then(|text| text.parse().ok()),
+            tombstones_ms: get("delete.retention.ms").and_then(|text| text.parse().ok()).unwrap_or(TOMBSTONES_MS),
         }
     }
 }
 
+/// What compaction goes by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Offset before which tombstones may go,
+    pub(super) settled: i64,
+    /// if their time is not after this.
+    pub(super) old: i64,
+    /// Offset of the newest record of the partition.
+    pub(super) last: i64,
+}
+
 /// What compaction leaves of a chunk, newest chunk first: `None` when all stays. `seen` are the keys of newer records.
 ///
-/// A tombstone before `settled` goes too; a record without a key stays, as nothing can replace it; so does the record at
-/// `last`, the newest of the partition.
-pub(super) fn survivors(set: &RecordSet, seen: &mut HashSet<Box<[u8]>>, settled: i64, last: i64) -> Option<RecordSet> {
+/// A settled and old tombstone goes too; a record without a key stays, as nothing can replace it; so does the newest
+/// record of the partition.
+pub(super) fn survivors(set: &RecordSet, seen: &mut HashSet<Box<[u8]>>, bounds: Bounds) -> Option<RecordSet> {
+    let Bounds { settled, old, last } = bounds;
     let mut keep = vec![true; set.len()];
     for i in (0..set.len()).rev() {
         let Some(key) = set.keys.get(i) else { continue };
@@ -153,7 +171,7 @@ pub(super) fn survivors(set: &RecordSet, seen: &mut HashSet<Box<[u8]>>, settled:
         if newest {
             seen.insert(key.into());
         }
-        let gone = set.values.get(i).is_none() && set.offsets[i] < settled;
+        let gone = set.values.get(i).is_none() && set.offsets[i] < settled && set.timestamps[i] <= old;
         keep[i] = (newest && !gone) || set.offsets[i] == last;
     }
     if keep.iter().all(|keep| *keep) {

@@ -90,7 +90,7 @@ fn unlimited_retention_keeps_old_event_times() {
 #[test]
 fn compaction_keeps_the_newest_of_each_key_and_tombstones_for_one_round() {
     let log = Log::volatile("test");
-    log.create_topic(&topic("t", &[("cleanup.policy", "compact")])).unwrap();
+    log.create_topic(&topic("t", &[("cleanup.policy", "compact"), ("delete.retention.ms", "0")])).unwrap();
     for (key, value) in [("a", Some("1")), ("b", Some("2")), ("a", Some("3")), ("b", None), ("c", Some("4"))] {
         put(&log, key, value, 0);
     }
@@ -103,4 +103,34 @@ fn compaction_keeps_the_newest_of_each_key_and_tombstones_for_one_round() {
     log.compact().unwrap();
     assert_eq!(all(&log).offsets, [2, 5], "the newest record stays, even as a tombstone");
     assert_eq!(log.offsets(&TopicPartition::new("t", 0)).unwrap().1, 6);
+}
+
+#[test]
+fn tombstones_stay_for_their_time() {
+    let log = Log::volatile("test");
+    log.create_topic(&topic("t", &[("cleanup.policy", "compact"), ("delete.retention.ms", "1000")])).unwrap();
+    put(&log, "a", None, 5);
+    put(&log, "b", Some("1"), 1004);
+    for _ in 0..3 {
+        log.compact().unwrap();
+    }
+    assert_eq!(all(&log).offsets, [0, 1]);
+    put(&log, "b", Some("2"), 1005);
+    log.compact().unwrap();
+    assert_eq!(all(&log).offsets, [2]);
+}
+
+#[test]
+fn purging_drops_what_lies_before() {
+    let log = Log::volatile("test");
+    log.create_topic(&topic("t", &[])).unwrap();
+    for key in ["a", "b", "c", "d"] {
+        put(&log, key, Some("1"), 0);
+    }
+    let partition = TopicPartition::new("t", 0);
+    log.purge(&[(partition.clone(), 2)]).unwrap();
+    assert_eq!(all(&log).offsets, [2, 3]);
+    log.purge(&[(partition.clone(), 4)]).unwrap();
+    assert_eq!(log.offsets(&partition).unwrap(), (3, 4), "the end stays known");
+    assert!(log.purge(&[(TopicPartition::new("t", 7), 4)]).is_err());
 }

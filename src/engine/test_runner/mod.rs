@@ -8,6 +8,7 @@
 //! **Invariant:** tests run in parallel and are told in the order of files and of cases within them.
 
 mod assertion;
+mod causes;
 mod script;
 pub mod validation;
 
@@ -20,6 +21,7 @@ use std::sync::{Arc, mpsc};
 use crate::error::{Error, Result};
 use validation::{Json, ValidationCase};
 
+pub use causes::Causes;
 pub use script::{Case, cases_of, run_case};
 
 /// Stack of a test's thread: statements of generated tests nest deeply.

@@ -142,7 +142,7 @@ impl<'a> World<'a> {
                 self.variables.remove(&name.text);
             }
             StatementKind::RunScript { file } => {
-                let path = self.case.folder.join(file);
+                let path = script_file(&self.case.folder, file);
                 let text = std::fs::read_to_string(&path)
                     .map_err(|e| Error::not_found(format!("cannot read {}", path.display())).caused_by(e))?;
                 let inside = |error: Error| {
@@ -171,6 +171,10 @@ impl<'a> World<'a> {
                     .interpreter
                     .with_env(&run, |env| crate::plan::source::declare(env, create, &statement.text))?;
                 super::assertion::same_source(&declared.source, &actual)?;
+            }
+            kind @ (StatementKind::AssertTopic { .. } | StatementKind::AssertSchema { .. }) => {
+                // Nothing comes while a test stands still.
+                crate::engine::asserts::check(kind, &self.offline)?;
             }
             StatementKind::AdvanceTime { by_ms } => self.offline.advance_time(*by_ms)?,
             _ => {
@@ -209,6 +213,15 @@ impl<'a> World<'a> {
             _ => Ok(()),
         }
     }
+}
+
+/// Where RUN SCRIPT finds a file: beside the test; one that begins with `/` and is not there, as if the test's folder
+/// or one above it were the root, so that a project may be anywhere.
+fn script_file(folder: &Path, file: &str) -> PathBuf {
+    let path = folder.join(file);
+    let rooted = file.strip_prefix('/').filter(|_| !path.exists());
+    let found = rooted.and_then(|file| folder.ancestors().map(|at| at.join(file)).find(|path| path.exists()));
+    found.unwrap_or(path)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod numeric;
 mod offset;
 mod spread;
 mod top;
+mod user;
 
 use std::any::Any;
 
@@ -20,6 +21,9 @@ use super::functions::declare::{Call, Function};
 use super::functions::{ArgType, FunctionEnv, find_aggregate, system_env};
 use crate::error::{Error, Result};
 use crate::types::{SqlType, Value};
+
+pub use user::Fold;
+pub(super) use user::{MakeFold, folding};
 
 /// An aggregate call with its overload chosen and its literal parameters fixed.
 pub trait Aggregate: Send + Sync {

@@ -13,6 +13,7 @@ use arrow::datatypes::DataType;
 use super::{Failures, Rows, holding, nested};
 use crate::error::{Error, Result};
 use crate::expr::node::{LambdaFunction, Node};
+use crate::types::java_map::walk_order;
 use crate::types::{SqlType, Value, ValueBuilder};
 
 /// A call of a function with lambdas.
@@ -35,7 +36,8 @@ struct Elements {
 }
 
 impl Elements {
-    fn of(collection: &ArrayRef) -> Self {
+    /// `walked`: a map's entries stand in the order in which Java walks them.
+    fn of(collection: &ArrayRef, walked: bool) -> Self {
         let (offsets, children): (&[i32], Vec<&ArrayRef>) = match collection.as_map_opt() {
             Some(map) => (map.value_offsets(), vec![map.keys(), map.values()]),
             None => {
@@ -48,7 +50,14 @@ impl Elements {
             let range = if collection.is_null(row) { 0..0 } else { offsets[row] as u32..offsets[row + 1] as u32 };
             lengths.push(range.len());
             parents.extend(std::iter::repeat_n(row as u32, range.len()));
-            picked.extend(range);
+            match children[..] {
+                [keys, _] if walked => {
+                    let of_row: Vec<Value> =
+                        range.clone().map(|at| Value::from_array(keys.as_ref(), at as usize)).collect();
+                    picked.extend(walk_order(&of_row).into_iter().map(|at| range.start + at as u32));
+                }
+                _ => picked.extend(range),
+            }
         }
         let picked = UInt32Array::from(picked);
         let columns = children
@@ -67,7 +76,7 @@ impl Call<'_> {
         rows: &Rows,
         failures: &mut Failures,
     ) -> Result<ArrayRef> {
-        let elements = Elements::of(collection);
+        let elements = Elements::of(collection, matches!(function, LambdaFunction::Reduce));
         match function {
             LambdaFunction::Transform => self.transform(collection, elements, rows, failures),
             LambdaFunction::Filter => self.filter(collection, &elements, rows, failures),

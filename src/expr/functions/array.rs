@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 
 use super::cell::{Cell, Ordered, View, string};
 use super::declare::Function;
+use crate::types::java_map::walk_order;
 use crate::types::{Value, java_text};
 
 const ARRAY: &str = "ARRAY";
@@ -175,12 +176,12 @@ fn of_maps() -> Vec<Function> {
         Function::scalar("MAP_KEYS", MAP, "The keys of the map. NULL for NULL.")
             .example("MAP_KEYS(MAP('a' := 1)) -> ['a']")
             .strict("(map MAP<K, V>) -> ARRAY<K>", |a| {
-                Ok(Value::Array(a[0].entries().iter().map(|(key, _)| key.clone()).collect()))
+                Ok(Value::Array(walked(&a[0]).into_iter().map(|(key, _)| key.clone()).collect()))
             }),
         Function::scalar("MAP_VALUES", MAP, "The values of the map. NULL for NULL.")
             .example("MAP_VALUES(MAP('a' := 1)) -> [1]")
             .strict("(map MAP<K, V>) -> ARRAY<V>", |a| {
-                Ok(Value::Array(a[0].entries().iter().map(|(_, value)| value.clone()).collect()))
+                Ok(Value::Array(walked(&a[0]).into_iter().map(|(_, value)| value.clone()).collect()))
             }),
         Function::scalar(
             "MAP_UNION",
@@ -222,7 +223,7 @@ fn of_maps() -> Vec<Function> {
         )
         .example("ENTRIES(MAP('a' := 1), TRUE) -> [{K='a', V=1}]")
         .strict("(map MAP<STRING, V>, sorted BOOLEAN) -> ARRAY<STRUCT<K STRING, V V>>", |a| {
-            let mut entries: Vec<&(Value, Value)> = a[0].entries().iter().collect();
+            let mut entries = walked(&a[0]);
             if a[1].flag() {
                 entries.sort_by(|x, y| x.0.total_cmp(&y.0));
             }
@@ -340,4 +341,11 @@ fn series(a: &[Value], wide: bool) -> Cell {
     let item = |i| start + i * step;
     let number = |v: i128| if wide { Value::BigInt(v as i64) } else { Value::Int(v as i32) };
     Ok(Value::Array((0..count).map(|i| number(item(i))).collect()))
+}
+
+/// The entries of a map in the order in which Java walks them.
+fn walked(map: &Value) -> Vec<&(Value, Value)> {
+    let entries = map.entries();
+    let keys: Vec<Value> = entries.iter().map(|(key, _)| key.clone()).collect();
+    walk_order(&keys).into_iter().map(|at| &entries[at]).collect()
 }

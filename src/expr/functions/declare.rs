@@ -11,13 +11,16 @@ use super::env::FunctionEnv;
 use super::signature::{Fit, Signature};
 use super::{ArgType, FunctionDoc, FunctionKind, Resolved, ScalarEval};
 use crate::error::{Error, RecordError, Result};
-use crate::expr::aggregate::Aggregate;
+use crate::expr::aggregate::{Aggregate, MakeFold, folding};
 use crate::types::{SqlType, Value, ValueBuilder};
 
 /// Computes one cell.
 pub(crate) type RowFn = Box<dyn Fn(&[Value]) -> Result<Value, String> + Send + Sync>;
 /// Computes a column.
 pub(crate) type ColumnFn = Box<dyn Fn(&[ArrayRef], usize, &mut Vec<RecordError>) -> Result<ArrayRef> + Send + Sync>;
+
+/// Computes one cell, shared by all calls.
+pub(crate) type SharedFn = dyn Fn(&[Value]) -> Result<Value, String> + Send + Sync;
 
 /// A call whose overload is chosen, as the makers of bodies see it.
 pub(crate) struct Call<'a> {
@@ -43,6 +46,10 @@ pub(crate) enum Body {
     Columns(fn(&Call) -> ColumnFn),
     /// An aggregate.
     Aggregate(fn(&Call) -> Result<Box<dyn Aggregate>>),
+    /// Row by row, by a closure of the embedder's.
+    Shared { strict: bool, f: Arc<SharedFn> },
+    /// An aggregate of the embedder's whose last `literals` parameters are constants.
+    Fold { literals: usize, make: Arc<MakeFold> },
     /// Part of the language rather than of the library (functions of lambdas).
     Syntax,
 }
@@ -64,13 +71,14 @@ pub(crate) struct Function {
     description: &'static str,
     example: &'static str,
     volatile: bool,
+    pub(crate) unlisted: bool,
     pub(crate) overloads: Vec<Overload>,
 }
 
 impl Function {
     fn new(kind: FunctionKind, name: &'static str, category: &'static str, description: &'static str) -> Self {
         let (aliases, overloads) = (Vec::new(), Vec::new());
-        Self { name, aliases, kind, category, description, example: "", volatile: false, overloads }
+        Self { name, aliases, kind, category, description, example: "", volatile: false, unlisted: false, overloads }
     }
 
     /// A scalar function.
@@ -103,6 +111,18 @@ impl Function {
     /// Says that equal arguments do not give equal results.
     pub(crate) fn volatile(mut self) -> Self {
         self.volatile = true;
+        self
+    }
+
+    /// What it does.
+    pub(crate) fn about(mut self, text: &'static str) -> Self {
+        self.description = text;
+        self
+    }
+
+    /// Keeps it out of lists.
+    pub(crate) fn unlisted(mut self) -> Self {
+        self.unlisted = true;
         self
     }
 
@@ -153,7 +173,6 @@ impl Function {
     }
 
     /// Texts of overloads that cannot be read: none, says a test.
-    #[cfg(test)]
     pub(crate) fn malformed(&self) -> Vec<&'static str> {
         self.overloads.iter().filter(|o| o.signature.is_none()).map(|o| o.text).collect()
     }
@@ -187,7 +206,11 @@ impl Function {
                 let eval = Arc::new(ColumnEval { volatile: self.volatile, f: make(&call) });
                 return Ok(Resolved { returns, params: fit.params, eval });
             }
-            Body::Aggregate(_) | Body::Syntax => {
+            Body::Shared { strict, f } => {
+                let f = Arc::clone(f);
+                (Box::new(move |args: &[Value]| f(args)), *strict)
+            }
+            Body::Aggregate(_) | Body::Fold { .. } | Body::Syntax => {
                 return Err(Error::semantic(format!("{} cannot be called like an ordinary function", self.name)));
             }
         };
@@ -203,10 +226,15 @@ impl Function {
         literals: &[Option<Value>],
     ) -> Result<Box<dyn Aggregate>> {
         let (overload, fit, returns) = self.choose(args)?;
-        let Body::Aggregate(make) = &overload.body else {
-            return Err(Error::semantic(format!("{} is not an aggregate function", self.name)));
-        };
-        make(&Call { env, name: self.name, params: &fit.params, returns: &returns, literals })
+        let call = Call { env, name: self.name, params: &fit.params, returns: &returns, literals };
+        match &overload.body {
+            Body::Aggregate(make) => make(&call),
+            Body::Fold { literals, make } => {
+                let columns = overload.signature.as_ref().map_or(0, |s| s.before_last(*literals, args.len()));
+                folding(&call, columns, make.as_ref())
+            }
+            _ => Err(Error::semantic(format!("{} is not an aggregate function", self.name))),
+        }
     }
 
     /// The overload that needs the least widening; among equals one without variadic and type parameters.

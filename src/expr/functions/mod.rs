@@ -23,6 +23,7 @@ mod registry;
 mod string;
 mod table;
 mod url;
+mod user;
 
 use std::sync::{Arc, LazyLock};
 
@@ -32,6 +33,7 @@ use crate::error::{Error, RecordError, Result, did_you_mean};
 use crate::types::SqlType;
 
 pub use env::FunctionEnv;
+pub use user::UserFunction;
 
 /// An argument as far as it is known when a call is typed.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,9 +96,9 @@ pub(crate) fn system_env() -> &'static FunctionEnv {
 }
 
 fn find(name: &str, kind: FunctionKind, what: &str) -> Result<&'static declare::Function> {
-    let function = registry::find(name).ok_or_else(|| {
+    let function = named(name).ok_or_else(|| {
         let error = Error::not_found(format!("unknown function {name}"));
-        let names = registry::names().filter(|(_, function)| function.kind == kind).map(|(name, _)| name);
+        let names = listed().filter(|(_, function)| function.kind == kind).map(|(name, _)| name);
         match did_you_mean(name, names) {
             Some(near) => error.hint(format!("Did you mean {near}?")),
             None => error.hint("SHOW FUNCTIONS lists them all."),
@@ -121,7 +123,17 @@ pub enum FunctionKind {
 
 /// What kind of function `name` is, if there is one.
 pub fn kind_of(name: &str) -> Option<FunctionKind> {
-    registry::find(name).map(|function| function.kind)
+    named(name).map(|function| function.kind)
+}
+
+/// The function of the library, or of the embedder, with that name.
+fn named(name: &str) -> Option<&'static declare::Function> {
+    registry::find(name).or_else(|| user::find(name))
+}
+
+/// All functions that are shown, those of the embedder last.
+fn listed() -> impl Iterator<Item = (&'static str, &'static declare::Function)> {
+    registry::names().chain(user::listed())
 }
 
 /// A function as `SHOW FUNCTIONS` and `DESCRIBE FUNCTION` tell it.
@@ -143,7 +155,9 @@ pub struct FunctionDoc {
 
 /// Every function by name.
 pub fn all() -> Vec<FunctionDoc> {
-    registry::names().map(|(name, function)| function.doc(name)).collect()
+    let mut all: Vec<_> = listed().map(|(name, function)| function.doc(name)).collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ fn example(pattern: &Pattern, generic: &SqlType) -> Option<SqlType> {
             let key = if matches!(**key, Pattern::Generic(_)) { SqlType::String } else { example(key, generic)? };
             SqlType::map(key, example(value, generic)?)
         }
-        Pattern::Struct(_) | Pattern::Lambda => return None,
+        Pattern::Struct(_) | Pattern::Lambda | Pattern::Any => return None,
     })
 }
 

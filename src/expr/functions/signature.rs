@@ -1,7 +1,7 @@
 //! [`Signature`]: the parameters of one overload, read from text once, and how well arguments fit them.
 //!
 //! The text is `(array ARRAY<T>, values T...) -> BOOLEAN`. A single capital letter is any type, the same wherever it
-//! stands; `DECIMAL` without digits is any decimal; `...` marks the one parameter that may repeat (also not at all).
+//! stands, and `ANY` is any; `DECIMAL` without digits is any decimal; `...` marks the one parameter that may repeat (also not at all).
 //!
 //! **Invariant:** a fitting call has every parameter type concrete, so that evaluators need not look at types again.
 
@@ -16,6 +16,8 @@ use crate::types::{SqlType, StructField};
 pub(crate) enum Pattern {
     Exact(SqlType),
     AnyDecimal,
+    /// Any type, taken as it comes.
+    Any,
     Generic(char),
     Array(Box<Pattern>),
     Map(Box<Pattern>, Box<Pattern>),
@@ -96,6 +98,13 @@ impl Signature {
             let ty = match (pattern, arg) {
                 (Pattern::AnyDecimal, ArgType::Sql(ty)) if !fit.variadic => as_decimal(ty)?,
                 (Pattern::AnyDecimal, _) => decimal.clone(),
+                (Pattern::Any, ArgType::Sql(ty)) => ty.clone(),
+                // Nothing widens inside a collection, so that it is taken as it comes: with its own decimals.
+                (Pattern::Array(_) | Pattern::Map(..) | Pattern::Struct(_), ArgType::Sql(ty))
+                    if !pattern.is_generic() =>
+                {
+                    ty.clone()
+                }
                 _ => pattern.concrete(&fit.bindings, &decimal),
             };
             fit.params.push(ty);
@@ -107,6 +116,15 @@ impl Signature {
     pub(crate) fn returns(&self, fit: &Fit) -> SqlType {
         let decimal = fit.params.iter().find(|ty| matches!(ty, SqlType::Decimal(..)));
         self.returns.concrete(&fit.bindings, decimal.unwrap_or(&SqlType::Decimal(10, 0)))
+    }
+
+    /// How many of `count` arguments stand before those of the last `params` parameters.
+    pub(crate) fn before_last(&self, params: usize, count: usize) -> usize {
+        let first = self.params.len().saturating_sub(params);
+        match self.params.iter().position(|p| p.variadic) {
+            Some(at) if at < first => count.saturating_sub(self.params.len() - first),
+            _ => first.min(count),
+        }
     }
 
     /// One pattern an argument, the variadic one repeated as often as needed.
@@ -128,6 +146,7 @@ impl Pattern {
             Self::Array(item) => item.is_generic(),
             Self::Map(key, value) => key.is_generic() || value.is_generic(),
             Self::Struct(fields) => fields.iter().any(|(_, pattern)| pattern.is_generic()),
+            Self::Any => true,
             Self::Exact(_) | Self::AnyDecimal | Self::Lambda => false,
         }
     }
@@ -136,7 +155,7 @@ impl Pattern {
     fn accept(&self, ty: &SqlType, bindings: &mut Bindings) -> Option<u32> {
         match (self, ty) {
             (Self::Exact(wanted), _) => widening(ty, wanted),
-            (Self::AnyDecimal, SqlType::Decimal(..)) => Some(0),
+            (Self::Any, _) | (Self::AnyDecimal, SqlType::Decimal(..)) => Some(0),
             (Self::AnyDecimal, SqlType::Int | SqlType::BigInt) => Some(2),
             (Self::Generic(name), _) => {
                 let bound = match bindings.get(name) {
@@ -180,7 +199,7 @@ impl Pattern {
             Self::Struct(fields) => SqlType::Struct(
                 fields.iter().map(|(name, ty)| StructField::new(name, ty.concrete(bindings, decimal))).collect(),
             ),
-            Self::Lambda => SqlType::String,
+            Self::Any | Self::Lambda => SqlType::String,
         }
     }
 }
@@ -273,6 +292,7 @@ impl Reader {
             "TIME" => Pattern::Exact(SqlType::Time),
             "DATE" => Pattern::Exact(SqlType::Date),
             "TIMESTAMP" => Pattern::Exact(SqlType::Timestamp),
+            "ANY" => Pattern::Any,
             "LAMBDA" => Pattern::Lambda,
             "ARRAY" => {
                 self.take("<").then_some(())?;

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::{Reference, Schema, SchemaRegistry, SchemaType};
 use crate::error::{Error, ErrorKind, Result};
@@ -35,20 +36,26 @@ impl fmt::Debug for HttpRegistry {
 }
 
 impl HttpRegistry {
-    /// The registry at `urls` (separated by commas); `user_info` is `user:password`.
-    pub fn new(urls: &str, user_info: Option<&str>) -> Result<Self> {
+    /// The registry at `urls` (separated by commas); `user_info` is `user:password`, `trusted` the certificates (PEM) of
+    /// those who may vouch for it over TLS; without them the well-known authorities are trusted.
+    pub fn new(urls: &str, user_info: Option<&str>, trusted: Option<&[u8]>) -> Result<Self> {
         let urls: Vec<String> = urls.split(',').map(|url| url.trim().trim_end_matches('/').to_owned()).collect();
         for url in &urls {
-            if !url.starts_with("http://") || url.len() == "http://".len() {
-                let error = Error::semantic(format!("'{url}' is no address of a Schema Registry"));
-                return Err(if url.starts_with("https://") {
-                    error.hint("TLS is not offered yet: reach it through a proxy that does TLS.")
-                } else {
-                    error.hint("It looks like http://registry:8081.")
-                });
+            let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+            if host.is_none_or(str::is_empty) {
+                return Err(Error::semantic(format!("'{url}' is no address of a Schema Registry"))
+                    .hint("It looks like http://registry:8081 or https://registry."));
             }
         }
-        let config = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).http_status_as_error(false).build();
+        let roots = match trusted {
+            Some(pem) => RootCerts::Specific(Arc::new(certificates(pem)?)),
+            None => RootCerts::WebPki,
+        };
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(TIMEOUT))
+            .http_status_as_error(false)
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .build();
         Ok(Self {
             urls,
             authorization: user_info.map(|user_info| format!("Basic {}", STANDARD.encode(user_info))),
@@ -133,6 +140,21 @@ impl HttpRegistry {
     }
 }
 
+fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>> {
+    let mut found = Vec::new();
+    for item in parse_pem(pem) {
+        match item {
+            Ok(PemItem::Certificate(certificate)) => found.push(certificate),
+            Ok(_) => {}
+            Err(error) => return Err(Error::data("the certificates cannot be read").caused_by(error)),
+        }
+    }
+    match found.is_empty() {
+        false => Ok(found),
+        true => Err(Error::data("there is no certificate").hint("A PEM file begins with -----BEGIN CERTIFICATE-----.")),
+    }
+}
+
 fn strange(wanted: &str, answer: &Json) -> Error {
     Error::data(format!("the Schema Registry answers without {wanted}: {answer}"))
 }
@@ -206,6 +228,12 @@ impl SchemaRegistry for HttpRegistry {
         Ok(Some((id, schema)))
     }
 
+    fn has_version(&self, subject: &str, id: i32) -> Result<bool> {
+        let Some(answer) = self.call(&format!("/schemas/ids/{id}/versions"), None)? else { return Ok(false) };
+        let versions = answer.as_array().ok_or_else(|| strange("versions", &answer))?;
+        Ok(versions.iter().any(|version| version.get("subject").and_then(Json::as_str) == Some(subject)))
+    }
+
     fn is_compatible(&self, subject: &str, schema: &Schema) -> Result<bool> {
         let path = format!("/compatibility/subjects/{}/versions/latest", encoded(subject));
         // A subject without versions takes any schema.
@@ -264,7 +292,7 @@ mod tests {
             (200, r#"{"is_compatible": false}"#),
             (401, "who are you"),
         ]);
-        let registry = HttpRegistry::new(&format!("{url}/"), Some("me:secret"))?;
+        let registry = HttpRegistry::new(&format!("{url}/"), Some("me:secret"), None)?;
         let schema = Schema::new(SchemaType::Protobuf, "syntax = \"proto3\";");
         assert_eq!(registry.register("t-value", &schema)?, 7);
         assert_eq!(registry.by_id(7)?, Some(schema.clone()), "it need not be asked for");
@@ -293,7 +321,7 @@ mod tests {
             ),
             (200, r#"{"id": 1, "schema": "event", "schemaType": "PROTOBUF"}"#),
         ]);
-        let schema = HttpRegistry::new(&url, None)?.by_id(5)?.expect("it is there");
+        let schema = HttpRegistry::new(&url, None, None)?.by_id(5)?.expect("it is there");
         assert_eq!((schema.references[0].name.as_str(), schema.references[0].text.as_str()), ("e.proto", "event"));
         assert!(server.join().expect("it ends")[1].starts_with("GET /subjects/e/versions/3 "));
         Ok(())
@@ -301,9 +329,10 @@ mod tests {
 
     #[test]
     fn addresses_are_checked() {
-        assert!(HttpRegistry::new("https://x", None).expect_err("TLS").hints()[0].contains("TLS"));
-        assert!(HttpRegistry::new("registry:8081", None).is_err());
-        let nobody = HttpRegistry::new("http://127.0.0.1:9", None).expect("it looks right");
+        assert!(HttpRegistry::new("registry:8081", None, None).is_err());
+        assert!(HttpRegistry::new("https://", None, None).is_err());
+        assert!(HttpRegistry::new("https://x", None, Some(b"no certificate")).is_err());
+        let nobody = HttpRegistry::new("http://127.0.0.1:9", None, None).expect("it looks right");
         assert_eq!(nobody.by_id(1).expect_err("nobody answers").kind(), ErrorKind::Unavailable);
     }
 }

@@ -82,6 +82,10 @@ impl SchemaRegistry for MemoryRegistry {
         Ok(id.and_then(|id| Some((id, inner.schemas.get(&id)?.clone()))))
     }
 
+    fn has_version(&self, subject: &str, id: i32) -> Result<bool> {
+        Ok(self.lock().subjects.get(subject).is_some_and(|versions| versions.contains(&id)))
+    }
+
     fn is_compatible(&self, _subject: &str, _schema: &Schema) -> Result<bool> {
         Ok(true)
     }
@@ -122,6 +126,10 @@ impl SchemaRegistry for RehearsalRegistry {
             Some(latest) => Ok(Some(latest)),
             None => self.real.latest(subject),
         }
+    }
+
+    fn has_version(&self, subject: &str, id: i32) -> Result<bool> {
+        Ok(self.own.has_version(subject, id)? || self.real.has_version(subject, id)?)
     }
 
     fn is_compatible(&self, subject: &str, schema: &Schema) -> Result<bool> {

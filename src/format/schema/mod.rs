@@ -84,6 +84,8 @@ pub trait SchemaRegistry: fmt::Debug + Send + Sync {
     fn by_id(&self, id: i32) -> Result<Option<Schema>>;
     /// The subject's newest version.
     fn latest(&self, subject: &str) -> Result<Option<(i32, Schema)>>;
+    /// Whether the schema of that number is a version of the subject.
+    fn has_version(&self, subject: &str, id: i32) -> Result<bool>;
     /// Whether the schema could be the subject's next version.
     fn is_compatible(&self, subject: &str, schema: &Schema) -> Result<bool>;
 }

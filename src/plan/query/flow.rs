@@ -79,6 +79,7 @@ pub(super) fn source(
     i: usize,
     needed: &BTreeSet<String>,
     durability: Durability,
+    window: Option<KeyWindow>,
     rekeyed: Option<Move>,
 ) -> Flow {
     let source = &sources.list[i].source;
@@ -91,7 +92,7 @@ pub(super) fn source(
         .filter(|column| used(column.name()))
         .collect();
     columns.extend(system.iter().map(|column| Column::value(column.name(), column.ty())));
-    let schema = LogicalSchema { columns, windowed: source.window.is_some() };
+    let schema = LogicalSchema { columns, windowed: window.is_some() };
     let spec = SourceSpec {
         source: source.name.clone(),
         topic: source.topic.clone(),
@@ -99,7 +100,7 @@ pub(super) fn source(
         declared: source.schema.clone(),
         key_format: source.key_format.clone(),
         value_format: source.value_format.clone(),
-        window: source.window,
+        window,
         timestamp: source.timestamp.clone(),
         system,
     };
@@ -109,7 +110,7 @@ pub(super) fn source(
         schema,
         kind: source.kind,
         key_format: source.key_format.clone(),
-        window: source.window,
+        window,
         topics: vec![source.topic.clone()],
         key_copies: Vec::new(),
     };

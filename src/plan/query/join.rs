@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 use crate::plan::formats::{internal_key_format, names_schema_in_bytes, same_key_bytes};
 use crate::plan::topology::{JoinSpec, NamedExpr, OperatorSpec, StreamStreamJoinSpec};
 use crate::plan::{Environment, walk};
-use crate::sql::ast::{Expr, Join, JoinKind};
+use crate::sql::ast::{Expr, ExprKind, Join, JoinKind};
 use crate::time::WindowKind;
-use crate::types::{Column, FormatSpec, KeyWindow, LogicalSchema, SourceKind, SqlType};
+use crate::types::{Column, FormatSpec, KeyWindow, LogicalSchema, SourceKind, SqlType, SystemColumn};
 
 use super::condition::BoundJoin;
 use super::flow::{self, Durability, Flow, Move};
@@ -63,9 +63,12 @@ impl JoinBuilder<'_, '_> {
     fn join(&mut self, i: usize, before: Option<Flow>) -> Result<Flow> {
         let join = &self.joins[i];
         let left = self.side(before, i, &join.left);
-        let right = self.side(None, i + 1, &join.right);
+        let mut right = self.side(None, i + 1, &join.right);
         check_kinds(join, &left, &right, self.sources)?;
         check_windows(join, &left, &right)?;
+        // > KSQL: keys carry the start of a window only, so that windows of different sizes match; the result has the
+        // > left one's.
+        right.window = left.window;
         if join.foreign {
             return self.foreign(i, left, right);
         }
@@ -119,7 +122,16 @@ impl JoinBuilder<'_, '_> {
         let (left_format, left_topics, left_name) = (left.format.clone(), left.topics.clone(), left.name.clone());
         let (right_format, right_topics) = (right.format.clone(), right.topics.clone());
         let left = self.prepare(left, &join.left, join.left_filter.clone(), &foreign_key, &needed, None)?;
-        let right = self.prepare(right, &join.right, join.right_filter.clone(), &foreign_key, &needed, None)?;
+        // Where keys carry the number of a schema, left rows find right rows only if both are moved alike.
+        let own = internal_key_format(&right_format, std::slice::from_ref(&foreign_key));
+        let right_move = names_schema_in_bytes(&own).then(|| Move {
+            name: "RightSourceKeyed-SelectKey".to_owned(),
+            suffix: flow::REPARTITION,
+            format: own.clone(),
+            partitions_of: right_topics.clone(),
+            reason: numbered(&own),
+        });
+        let right = self.prepare(right, &join.right, join.right_filter.clone(), &foreign_key, &needed, right_move)?;
 
         let own_key = left.schema.key().to_vec();
         let values: Vec<Column> = left.schema.value().iter().filter(|c| needed.contains(&c.name)).cloned().collect();
@@ -255,8 +267,8 @@ impl JoinBuilder<'_, '_> {
             }
             let own = internal_key_format(&side.format, &key);
             // Equal keys differ in their schema's number, as far as anybody can tell before records come.
-            if names_schema_in_bytes(&own) && side.flow.is_none() && side.window.is_none() {
-                return Some(format!("keys in {} carry the number of a schema, which may differ by topic", own.name));
+            if names_schema_in_bytes(&own) && side.flow.is_none() {
+                return Some(numbered(&own));
             }
             (!same_key_bytes(&own, &format)).then(|| {
                 format!("the key of {} is written as {}, the other side's as {}", side.name, own.name, format.name)
@@ -264,7 +276,8 @@ impl JoinBuilder<'_, '_> {
         };
         let (left_why, right_why) = (why(left, &join.left), why(right, &join.right));
         for (side, why) in [(left, &left_why), (right, &right_why)] {
-            if why.is_some() && side.window.is_some() {
+            let forced = side.keyed && names_schema_in_bytes(&side.format);
+            if why.is_some() && side.window.is_some() && !forced {
                 return Err(Error::unsupported(format!("joining the windowed source {} on something else than its key", side.name))
                     .at(join.ast.on.span)
                     .hint("Windowed rows cannot be moved to other partitions. Join on the key, or write the rows to an unwindowed stream first."));
@@ -313,11 +326,15 @@ impl JoinBuilder<'_, '_> {
                 let early = walk::all_of(early.into_iter().chain(condition).collect());
                 let mut read = used.clone();
                 read.extend(early.iter().flat_map(walk::columns).map(|name| name.text.clone()));
-                let mut flow = flow::source(self.graph, self.sources, side.source, &read, self.durability, rekeyed);
+                let (sources, durability) = (self.sources, self.durability);
+                let mut flow = flow::source(self.graph, sources, side.source, &read, durability, side.window, rekeyed);
                 if let Some(early) = early {
                     let own = walk::rewrite(&early, &mut |part| {
                         let column = walk::as_column(part).and_then(|name| self.sources.by_name(name));
-                        Ok(column.map(|column| walk::column_at(&column.own, part)))
+                        Ok(column.map(|column| match self.own(side.source, &column.own, side.window) {
+                            Expr { kind: ExprKind::Column { .. }, .. } => walk::column_at(&column.own, part),
+                            computed => computed,
+                        }))
                     })?;
                     flow = flow::filter(self.graph, flow, "Filter", &own, "WHERE")?;
                 }
@@ -337,7 +354,7 @@ impl JoinBuilder<'_, '_> {
         let mut values = Vec::new();
         let mut key_copies = Vec::new();
         for column in self.sources.of(source) {
-            let own = Expr::column(&column.own);
+            let own = self.own(source, &column.own, flow.window);
             if column.key {
                 let name = key.map_or(&column.name, |key| &key.name);
                 keys.push((name.clone(), own.clone()));
@@ -352,6 +369,17 @@ impl JoinBuilder<'_, '_> {
         }
         let flow = flow::project(self.graph, flow, keys, values)?;
         Ok(Flow { key_copies, ..flow })
+    }
+
+    /// A column as its source has it, whose rows are read as if they were in windows of `window`'s size.
+    fn own(&self, source: usize, name: &str, window: Option<KeyWindow>) -> Expr {
+        let declared = self.sources.list[source].source.window;
+        match declared.and_then(|window| window.size_ms) {
+            Some(size_ms) if declared != window && name == SystemColumn::WindowEnd.name() => {
+                walk::plus(&Expr::column(SystemColumn::WindowStart.name()), size_ms)
+            }
+            _ => Expr::column(name),
+        }
     }
 
     /// A stream with the condition as its key.
@@ -427,6 +455,10 @@ impl JoinBuilder<'_, '_> {
             right_store: self.graph.store(&format!("{name}-right"), changelog),
         })
     }
+}
+
+fn numbered(format: &FormatSpec) -> String {
+    format!("keys in {} carry the number of a schema, which may differ by topic", format.name)
 }
 
 fn check_kinds(join: &BoundJoin<'_>, left: &Side, right: &Side, sources: &Sources) -> Result<()> {

@@ -25,7 +25,7 @@ use crate::catalog::{Catalog, Source};
 use crate::error::{Error, Result};
 use crate::expr::functions::FunctionKind;
 use crate::sql::ast::{AliasedSource, CreateAs, Expr, Name, Properties, Query, Relation};
-use crate::types::Column;
+use crate::types::{Column, SourceKind};
 
 use super::Environment;
 use super::properties::{TopicSpec, WithClause, WithOf};
@@ -101,11 +101,17 @@ pub fn plan_query(env: Environment<'_>, query: &Query, target: Target<'_>, state
     let bound = bind_query(query, &sources, target_name.is_some())?;
     let durability = Durability { persistent: target_name.is_some() };
     let mut graph = Graph::default();
-    let (flow, items, keys) = build(env, &mut graph, &sources, bound, durability)?;
+    let (mut flow, items, mut keys) = build(env, &mut graph, &sources, bound, durability)?;
+    let copies =
+        !sources.joined() && !flow.schema.windowed && query.partition_by.is_empty() && query.group_by.is_empty();
+    let free_keys = env.config.keys_as_selected && copies && flow.kind == SourceKind::Stream && target_name.is_some();
+    if free_keys {
+        flow = keys_as_selected(&mut graph, flow, &items, &mut keys)?;
+    }
     let (flow, output_names) = sink::project(&mut graph, flow, &items, &keys, query, target_name)?;
 
     let leftmost = Arc::clone(&sources.list[0].source);
-    let unkeyed = !query.partition_by.is_empty() && flow.schema.key_len() == 0;
+    let unkeyed = (free_keys || !query.partition_by.is_empty()) && flow.schema.key_len() == 0;
     let context = SinkContext { env, query, source: &leftmost, unkeyed, statement };
     let mut topic = TopicSpec::default();
     let (flow, sink) = match target {
@@ -128,6 +134,17 @@ pub fn plan_query(env: Environment<'_>, query: &Query, target: Target<'_>, state
     Ok(Planned { topology, output, sources, sink, topic, leftmost_topic: leftmost.topic.clone(), query_id })
 }
 
+/// A stream with those of its keys that `items` name, in their order.
+fn keys_as_selected(graph: &mut Graph, flow: Flow, items: &[Item], keys: &mut Vec<KeyChoice>) -> Result<Flow> {
+    keys.retain(|key| !key.named_by(items).is_empty());
+    keys.sort_by_key(|key| key.named_by(items));
+    let part = |key: &KeyChoice| PartitionKey { expr: Expr::column(&key.column), name: key.column.clone() };
+    let parts: Vec<PartitionKey> = keys.iter().map(part).collect();
+    let used: BTreeSet<&str> =
+        items.iter().flat_map(|item| walk::columns(&item.expr)).map(|name| name.text.as_str()).collect();
+    partition::build(graph, flow, &parts, &|name| used.contains(name))
+}
+
 /// What keeps a `CREATE SOURCE TABLE` queryable.
 pub fn plan_source_table(catalog: &Catalog, name: &str) -> Result<Topology> {
     let aliased = AliasedSource { name: Name::synthetic(name), alias: None };
@@ -139,7 +156,7 @@ pub fn plan_source_table(catalog: &Catalog, name: &str) -> Result<Topology> {
     let all =
         sources.columns.iter().filter(|column| column.system.is_none()).map(|column| column.name.clone()).collect();
     let mut graph = Graph::default();
-    let flow = flow::source(&mut graph, &sources, 0, &all, durability, None);
+    let flow = flow::source(&mut graph, &sources, 0, &all, durability, sources.list[0].source.window, None);
     let flow = sink::materialized(&mut graph, flow, durability.changelog(None));
     Ok(graph.finish(flow.schema, flow.kind))
 }
@@ -220,7 +237,7 @@ fn build(
     aggregation.iter().flat_map(Aggregation::inputs).for_each(&mut need);
 
     let mut flow = if joins.is_empty() {
-        flow::source(graph, sources, 0, &needed, durability, None)
+        flow::source(graph, sources, 0, &needed, durability, sources.list[0].source.window, None)
     } else {
         let builder =
             JoinBuilder { env, graph, sources, joins: &joins, early, needed: &needed, key_name: &join_key, durability };

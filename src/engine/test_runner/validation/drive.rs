@@ -7,7 +7,7 @@ use super::case::{CaseRecord, CaseTopic, ValidationCase};
 use super::compare;
 use super::json::Json;
 use super::stage::Stage;
-use super::{post, record, schemas};
+use super::{functions, post, record, schemas};
 use crate::broker::TopicSpec;
 use crate::catalog::Source;
 use crate::engine::backend::Backend;
@@ -22,6 +22,7 @@ const PARTITIONS_IMPLIED: i32 = 4;
 
 /// Runs a case; an error says what does not hold. `batch` says how many records go in together.
 pub fn run_case(case: &ValidationCase, batch: &mut dyn FnMut() -> usize) -> Result<()> {
+    functions::register()?;
     let mut world = World::new(case)?;
     let last = case.statements.len().saturating_sub(1);
     for (i, text) in case.statements.iter().enumerate() {

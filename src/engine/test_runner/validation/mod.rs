@@ -6,6 +6,7 @@
 mod case;
 mod compare;
 mod drive;
+mod functions;
 mod json;
 mod post;
 mod record;
