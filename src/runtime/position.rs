@@ -41,13 +41,9 @@ pub fn position_of(
         return Ok(Position { offset, progress: Progress { topic, ..Progress::default() } });
     };
     let progress = Progress::from_metadata(&committed.metadata);
-    let known = progress.topic != 0 && topic != 0;
-    let (offset, lost) = match committed.offset {
-        _ if known && progress.topic != topic => (first, "the topic was deleted and made anew".to_owned()),
-        offset if offset < first => (first, format!("records {offset} to {first} were deleted before they were read")),
-        offset if offset > end && known => (end, format!("the cluster lost records {end} to {offset}")),
-        offset if offset > end => (first, format!("the topic ends at {end}: it was made anew")),
-        offset => return Ok(Position { offset, progress: Progress { topic, ..progress } }),
+    let (offset, lost) = judge(committed.offset, progress.topic, topic, first, end);
+    let Some(lost) = lost else {
+        return Ok(Position { offset, progress: Progress { topic, ..progress } });
     };
     let reason = format!("{lost}; reading goes on at {offset}");
     let query = &config.blueprint.query_id;
@@ -64,6 +60,23 @@ pub fn position_of(
         value: None,
     });
     Ok(Position { offset, progress: Progress { rows_done: 0, topic, ..progress } })
+}
+
+/// Where an input goes on that was committed at `offset` of the topic `then`, in the topic `now` with records from
+/// `first` to `end`, and what it has lost.
+fn judge(offset: i64, then: u64, now: u64, first: i64, end: i64) -> (i64, Option<String>) {
+    let known = then != 0 && now != 0;
+    if known && then != now {
+        return (first, Some("the topic was deleted and made anew".to_owned()));
+    }
+    if offset < first {
+        return (first, Some(format!("records {offset} to {first} were deleted before they were read")));
+    }
+    match known {
+        _ if offset <= end => (offset, None),
+        true => (end, Some(format!("the cluster lost records {end} to {offset}"))),
+        false => (first, Some(format!("the topic ends at {end}: it was made anew"))),
+    }
 }
 
 /// A topic's incarnation as a number that is stored with offsets; 0 is none.
@@ -88,5 +101,35 @@ impl Hasher for Fnv {
 
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_lost_within_the_range() {
+        for (then, now) in [(0, 0), (0, 7), (7, 0), (7, 7)] {
+            for offset in [10, 15, 20] {
+                assert_eq!(judge(offset, then, now, 10, 20), (offset, None));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_gone_is_told_and_the_rest_is_read() {
+        let lost = |(offset, why): (i64, Option<String>)| (offset, why.expect("a loss"));
+        assert_eq!(lost(judge(15, 7, 8, 0, 90)), (0, "the topic was deleted and made anew".to_owned()));
+        assert_eq!(lost(judge(5, 7, 7, 10, 20)).0, 10);
+        // The same topic is shorter: its old records are not read once more.
+        assert_eq!(lost(judge(25, 7, 7, 10, 20)), (20, "the cluster lost records 20 to 25".to_owned()));
+        assert_eq!(lost(judge(25, 0, 7, 10, 20)).0, 10);
+    }
+
+    #[test]
+    fn incarnations_are_stored_and_so_never_change() {
+        assert_eq!(incarnation(""), 0);
+        assert_eq!(incarnation("a"), 0xaf63_dc4c_8601_ec8c);
     }
 }

@@ -124,3 +124,67 @@ fn a_broker_that_dies_under_load_and_comes_back_loses_and_repeats_nothing() {
     wait_for("all sums", 60, || sums() == wanted);
     assert_eq!(service.query("COPIED").state, QueryState::Running);
 }
+
+impl OwnBroker {
+    fn acl(&self, args: &[&str]) {
+        let mut all = vec!["tool", "--dir"];
+        let dir = self.dir.path().join("kafka");
+        all.extend([dir.to_str().expect("a path"), "--", "AclCommand"]);
+        all.extend(args);
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/kafka");
+        let output = Command::new(path).args(&all).output().expect("scripts/kafka");
+        assert!(output.status.success(), "{all:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Everybody, who is nobody in particular here, may not do this any more.
+    fn deny(&self, what: &[&str]) {
+        self.acl(&[&["--add", "--deny-principal", "User:ANONYMOUS"], what].concat());
+    }
+
+    fn allow_again(&self, what: &[&str]) {
+        self.acl(&[&["--remove", "--force", "--deny-principal", "User:ANONYMOUS"], what].concat());
+    }
+}
+
+#[test]
+fn what_the_authorizer_refuses_is_told_and_goes_on_when_it_is_allowed() {
+    let broker = OwnBroker::up(&[
+        "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found=true",
+    ]);
+    let source = unique("refused");
+    fresh_topics(&[&source], 2);
+    let service = Service::start("refused");
+    service.run(&format!(
+        "CREATE STREAM inp (k VARCHAR KEY, n BIGINT) WITH (KAFKA_TOPIC = '{source}', VALUE_FORMAT = 'JSON');
+         CREATE STREAM out WITH (KAFKA_TOPIC = 'refused-out') AS SELECT * FROM inp;"
+    ));
+    let record = |n: usize| (None, format!(r#"{{"N":{n}}}"#), 1_700_000_000_000);
+    let mut records = 10;
+    produce(&source, &(0..records).map(record).collect::<Vec<_>>());
+    wait_for("the first records", 60, || read_json("refused-out").len() == records);
+    let group = ["--operation", "Read", "--group", "eddyline-refused-", "--resource-pattern-type", "prefixed"];
+    let id = ["--operation", "Write", "--transactional-id", "eddyline-", "--resource-pattern-type", "prefixed"];
+    for (what, hint) in [
+        (&["--operation", "Read", "--topic", &source][..], "(Allow READ and DESCRIBE on the topics"),
+        (&["--operation", "Write", "--topic", "refused-out"], "(Allow READ and DESCRIBE on the topics"),
+        (&group, "(Allow READ, DESCRIBE and DELETE on consumer groups"),
+        (&id, "(Allow WRITE and DESCRIBE on transactional ids"),
+    ] {
+        broker.deny(what);
+        // Once there is a rule for a topic, what it does not allow is refused, to the producer too.
+        let writable = !what.contains(&source.as_str());
+        if writable {
+            produce(&source, &[record(records)]);
+        }
+        service.wait_for_error("OUT", hint);
+        broker.allow_again(what);
+        if !writable {
+            produce(&source, &[record(records)]);
+        }
+        records += 1;
+        wait_for("the record that was refused", 60, || read_json("refused-out").len() >= records);
+        assert_eq!(read_json("refused-out").len(), records, "{what:?}");
+        service.wait_for_running("OUT");
+    }
+}
