@@ -13,8 +13,9 @@ use arrow::array::ArrayRef;
 use super::build::Blueprint;
 use super::checkpoint::Save;
 use super::metrics::QueryMetrics;
-use super::pulse::Pulse;
+use super::metrics::watch::worker_span;
 use super::session::Session;
+use super::standby::Standbys;
 use super::survey::{missing_sources, needs_somebody, survey};
 use crate::broker::{Broker, Start};
 use crate::change::ChangeBatch;
@@ -31,8 +32,6 @@ const BACKOFF_MS: (u64, u64) = (100, 15_000);
 /// How often workers look at the query's topics; sooner while they cannot be looked at.
 const SURVEY_INTERVAL_US: i64 = 10_000_000;
 const SURVEY_AGAIN_US: i64 = 2_000_000;
-/// A step that takes longer waits for the broker, or for the disk.
-const STUCK_US: i64 = 5_000_000;
 
 /// How workers of a query work.
 #[derive(Clone)]
@@ -63,6 +62,8 @@ pub struct WorkerConfig {
     pub processing_log: Option<String>,
     /// Where state is kept.
     pub state: StateEnv,
+    /// Copies of what other processes' tasks keep, if there are to be any.
+    pub standbys: Option<Arc<Standbys>>,
 }
 
 /// What a worker is doing.
@@ -74,6 +75,8 @@ pub enum WorkerState {
     Running,
     /// Held by PAUSE.
     Paused,
+    /// At work, but the broker does not answer.
+    Waiting(String),
     /// Failed; it tries again.
     Failed(String),
     /// Ended.
@@ -97,29 +100,30 @@ pub struct Rows {
     pub batches: Vec<ChangeBatch>,
 }
 
+/// Tells what a worker is doing.
+#[derive(Clone)]
+pub struct WorkerWatch(Arc<Mutex<WorkerState>>);
+
+impl WorkerWatch {
+    /// What it is doing.
+    pub fn state(&self) -> WorkerState {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// A running worker.
 pub struct WorkerHandle {
     stop: Arc<AtomicBool>,
     pause: Arc<AtomicBool>,
     state: Arc<Mutex<WorkerState>>,
-    pulse: Arc<Pulse>,
-    clock: Arc<dyn Clock>,
     requests: Sender<ReadRequest>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl WorkerHandle {
-    /// What it is doing.
-    pub fn state(&self) -> WorkerState {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let busy_us = self.pulse.busy_us(self.clock.monotonic_us());
-        match state {
-            WorkerState::Running | WorkerState::Restoring if busy_us > STUCK_US => WorkerState::Failed(format!(
-                "the broker has not answered for {} s; the query goes on when it does",
-                busy_us / 1_000_000
-            )),
-            state => state,
-        }
+    /// What it is doing, now and later.
+    pub fn watch(&self) -> WorkerWatch {
+        WorkerWatch(Arc::clone(&self.state))
     }
 
     /// Hands over a read request.
@@ -154,20 +158,11 @@ pub fn spawn(config: WorkerConfig, index: usize) -> Result<WorkerHandle> {
     let stop = Arc::new(AtomicBool::new(false));
     let pause = Arc::new(AtomicBool::new(false));
     let state = Arc::new(Mutex::new(WorkerState::Restoring));
-    let pulse = Arc::new(Pulse::default());
-    let clock = config.clock.clone();
-    let mut worker = Worker {
-        config,
-        index,
-        stop: stop.clone(),
-        pause: pause.clone(),
-        state: state.clone(),
-        pulse: pulse.clone(),
-        receiver,
-    };
+    let mut worker = Worker { config, index, stop: stop.clone(), pause: pause.clone(), state: state.clone(), receiver };
     let name = format!("{}-{index}", worker.config.blueprint.query_id);
-    let thread = std::thread::Builder::new().name(name).spawn(move || worker.run())?;
-    Ok(WorkerHandle { stop, pause, state, pulse, clock, requests, thread: Some(thread) })
+    let span = worker_span(&worker.config.blueprint.query_id, index);
+    let thread = std::thread::Builder::new().name(name).spawn(move || span.in_scope(|| worker.run()))?;
+    Ok(WorkerHandle { stop, pause, state, requests, thread: Some(thread) })
 }
 
 struct Worker {
@@ -176,8 +171,17 @@ struct Worker {
     stop: Arc<AtomicBool>,
     pause: Arc<AtomicBool>,
     state: Arc<Mutex<WorkerState>>,
-    pulse: Arc<Pulse>,
     receiver: Receiver<ReadRequest>,
+}
+
+impl Drop for Worker {
+    /// A defect that ends the thread does not look like a query that runs.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.config.metrics.worker_lost(self.index);
+            self.set_state(WorkerState::Failed("a defect ended the worker; start the process again".to_owned()));
+        }
+    }
 }
 
 impl Worker {
@@ -185,6 +189,8 @@ impl Worker {
     fn run(&mut self) {
         let mut backoff_ms = BACKOFF_MS.0;
         while !self.stopping() {
+            // One that failed stays so until it has partitions again.
+            self.config.metrics.session_began(self.index, self.config.clock.monotonic_us());
             let commits = self.config.metrics.commits.load(Ordering::Relaxed);
             let Err(error) = self.session() else { continue };
             if self.config.metrics.commits.load(Ordering::Relaxed) > commits {
@@ -198,10 +204,8 @@ impl Worker {
                 let anew = missing.into_iter().map(|topic| (topic, 0));
                 Arc::make_mut(&mut self.config.blueprint).grown_from.extend(anew);
             }
-            let query = &self.config.blueprint.query_id;
-            tracing::warn!(query, worker = self.index, error = error.told(), backoff_ms, "worker session ended");
-            let next = self.config.clock.now_ms().saturating_add_unsigned(backoff_ms);
-            self.set_state(WorkerState::Failed(format!("{}; next try at {}", error.told(), time_of_day(next))));
+            self.config.metrics.session_failed(self.index, &error, self.config.clock.monotonic_us(), backoff_ms);
+            self.set_state(WorkerState::Failed(error.told()));
             let mut waited = 0;
             while waited < backoff_ms && !self.stopping() {
                 self.config.clock.sleep(Duration::from_millis(50));
@@ -209,6 +213,7 @@ impl Worker {
             }
             backoff_ms = (backoff_ms * 2).min(BACKOFF_MS.1);
         }
+        self.config.metrics.worker_ended(self.index);
         self.set_state(WorkerState::Stopped);
     }
 
@@ -220,22 +225,15 @@ impl Worker {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
-    /// From joining the group to leaving it, because it is stopped or because the query's topics changed. A failure
-    /// stays visible until the broker has let the next session in.
+    /// From joining the group to leaving it, because it is stopped or because the query's topics changed.
     fn session(&mut self) -> Result<()> {
         if let Some(renewed) = survey(&self.config.blueprint, self.config.broker.as_ref())? {
-            let (query, before, now) = (&renewed.query_id, &self.config.blueprint.partitions, &renewed.partitions);
-            tracing::warn!(query, worker = self.index, ?before, ?now, "partitions of the query's topics changed");
+            let (before, now) = (&self.config.blueprint.partitions, &renewed.partitions);
+            tracing::warn!(?before, ?now, "partitions of the query's topics changed");
             self.config.blueprint = Arc::new(renewed);
         }
         let mut session = Session::join(&self.config, self.index)?;
-        self.set_state(WorkerState::Restoring);
         let result = self.work(&mut session);
-        self.pulse.end();
-        if let Err(error) = &result {
-            // Leaving may take a while when the broker is away.
-            self.set_state(WorkerState::Failed(error.told()));
-        }
         session.leave();
         result
     }
@@ -259,21 +257,15 @@ impl Worker {
                     Err(error) => return Err(error),
                 };
             }
-            self.pulse.begin(self.config.clock.monotonic_us());
             let paused = self.pause.load(Ordering::SeqCst);
             session.hold(paused)?;
             session.step(POLL_RECORDS, POLL_WAIT)?;
-            self.pulse.end();
-            if let Some(trouble) = &trouble {
-                self.set_state(WorkerState::Failed(trouble.clone()));
-            } else {
-                self.set_state(match (session.is_settled(), paused) {
-                    (false, _) => WorkerState::Restoring,
-                    (true, true) => WorkerState::Paused,
-                    (true, false) => WorkerState::Running,
-                });
-            }
             if session.is_settled() {
+                self.set_state(match (&trouble, paused) {
+                    (Some(trouble), _) => WorkerState::Waiting(trouble.clone()),
+                    (None, true) => WorkerState::Paused,
+                    (None, false) => WorkerState::Running,
+                });
                 self.answer(session);
             }
         }
@@ -295,10 +287,4 @@ impl Worker {
             let _ = request.reply.send(rows);
         }
     }
-}
-
-/// `11:05:13Z`
-fn time_of_day(ms: i64) -> String {
-    let second = ms.div_euclid(1000).rem_euclid(86_400);
-    format!("{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
