@@ -10,7 +10,7 @@ use super::sink::{HeadersOf, RepartitionWriter, SinkWriter};
 use super::standby::Lease;
 use crate::broker::{CommittedOffset, OutRecord, TopicPartition};
 use crate::change::{ChangeBatch, RecordSet};
-use crate::error::Result;
+use crate::error::{RecordError, Result};
 use crate::operator::{Input, Operator, OperatorContext, RowError};
 use crate::state::{Position, StateStore};
 use crate::time::NO_TIME;
@@ -220,7 +220,7 @@ impl Task {
     pub fn offsets(&self, epoch: u64) -> Vec<CommittedOffset> {
         let of_input = |input: &TaskInput| {
             let (offset, rows_done) = input.position();
-            let progress = Progress { epoch, rows_done, stream_time: self.stream_time };
+            let progress = Progress { epoch, rows_done, stream_time: self.stream_time, topic: input.incarnation };
             let partition = TopicPartition::new(input.topic.clone(), self.partition);
             CommittedOffset { partition, offset, metadata: progress.to_metadata() }
         };
@@ -313,17 +313,14 @@ impl Task {
                         self.touched = true;
                         let (written, errors) = sink.write(&batch, self.partition, headers, io.out)?;
                         QueryMetrics::add(&io.metrics.rows_out, written);
-                        let errors = errors
-                            .into_iter()
-                            .map(|(seq, error)| RowError { seq, place: error.place, reason: error.reason })
-                            .collect();
-                        report(errors, parts, "production", io);
+                        report(row_errors(errors), parts, "production", io);
                     }
                 }
                 NodeKind::Repartition(sink) => {
                     for batch in ports.swap_remove(0) {
                         self.touched = true;
-                        sink.write(&batch, self.partition, io.now_ms, io.out)?;
+                        let errors = sink.write(&batch, self.partition, io.now_ms, io.out)?;
+                        report(row_errors(errors), parts, "production", io);
                     }
                 }
                 NodeKind::Collect => {
@@ -357,6 +354,11 @@ fn run_operator(
         Phase::StreamTime => operator.on_stream_time(cx),
         Phase::Commit => operator.on_commit(cx),
     }
+}
+
+fn row_errors(errors: Vec<(u64, RecordError)>) -> Vec<RowError> {
+    let errors = errors.into_iter();
+    errors.map(|(seq, error)| RowError { seq, place: error.place, reason: error.reason }).collect()
 }
 
 /// Errors of rows to log entries, with the record that each row came from.
