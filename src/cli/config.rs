@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::error::{Error, Result, Span, did_you_mean};
 
 /// Names that a config file, the environment (`EDDYLINE_` in front, upper case, `_` for `-` and `.`) and `--set` know,
 /// besides `kafka.*` and `ksql.*`.
-pub const KEYS: [&str; 12] = [
+pub const KEYS: [&str; 13] = [
     "bootstrap-servers",
     "commit-interval",
     "data-dir",
@@ -27,6 +28,7 @@ pub const KEYS: [&str; 12] = [
     "idle-timeout",
     "log-format",
     "log-level",
+    "metrics-addr",
     "output",
     "service-id",
     "workers",
@@ -58,6 +60,8 @@ pub struct Settings {
     pub log_level: Option<String>,
     /// How it is logged.
     pub log_format: LogFormat,
+    /// Where metrics and health are served; nowhere when `None`.
+    pub metrics_addr: Option<SocketAddr>,
     /// How results look.
     pub output: OutputFormat,
     /// Where the prompt remembers lines; a place under the user's home when `None`.
@@ -81,6 +85,7 @@ impl Default for Settings {
             idle_timeout: Duration::from_secs(10),
             log_level: None,
             log_format: LogFormat::Text,
+            metrics_addr: None,
             output: OutputFormat::Table,
             history_file: None,
             kafka: BTreeMap::new(),
@@ -229,6 +234,11 @@ impl Settings {
             "idle-timeout" => self.idle_timeout = parse_duration(value).map_err(|e| e.context(origin))?,
             "log-level" => self.log_level = Some(value.to_owned()),
             "log-format" => self.log_format = LogFormat::from_str(value, true).map_err(|_| wrong("text or json"))?,
+            "metrics-addr" if value.is_empty() => self.metrics_addr = None,
+            "metrics-addr" => {
+                let address = value.parse().map_err(|_| wrong("an address and port, such as 127.0.0.1:9404"))?;
+                self.metrics_addr = Some(address);
+            }
             "output" => {
                 self.output = OutputFormat::from_str(value, true).map_err(|_| wrong("table, json or csv"))?;
             }

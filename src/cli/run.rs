@@ -1,6 +1,8 @@
 //! `eddyline run`: a folder of queries as persistent jobs.
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::RunArgs;
@@ -12,6 +14,7 @@ use super::terminal::Terminal;
 use super::theme::Label;
 use crate::engine::{Deployment, QueryState, QueryStatus};
 use crate::error::{Error, ErrorKind, Result};
+use crate::observe::MetricsServer;
 use crate::time::{Clock, SystemClock};
 
 /// How often signals are looked at.
@@ -28,6 +31,11 @@ pub fn run(settings: &Settings, args: &RunArgs, terminal: &mut Terminal, home: O
     if let Some(workers) = args.workers {
         settings.workers = usize::from(workers);
     }
+    // First of all, so that whoever waits for the start sees it; and a taken port is told before anything runs.
+    let metrics = match args.metrics_addr.or(settings.metrics_addr).filter(|_| !args.check) {
+        Some(address) => Some(serve_metrics(address, &settings, &clock, terminal)?),
+        None => None,
+    };
     let host = open::open(&settings, home)?;
     let deployment = host.deploy(&args.path, args.replace, args.check)?;
     tell(terminal, &deployment, args)?;
@@ -45,6 +53,9 @@ pub fn run(settings: &Settings, args: &RunArgs, terminal: &mut Terminal, home: O
         return Err(refused());
     }
     let session = host.session();
+    if let Some(metrics) = &metrics {
+        metrics.show(host.session());
+    }
     let running = session.queries().len();
     terminal.note(&format!("{running} queries on {}; Ctrl-C or SIGTERM ends", host.name()))?;
     let started = clock.monotonic_us();
@@ -58,10 +69,22 @@ pub fn run(settings: &Settings, args: &RunArgs, terminal: &mut Terminal, home: O
         }
     }
     session.queries().iter().for_each(log_status);
+    drop(metrics);
     drop(session);
     host.shutdown();
     terminal.note("committed and stopped")?;
     Ok(())
+}
+
+fn serve_metrics(
+    address: SocketAddr,
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    terminal: &mut Terminal,
+) -> Result<MetricsServer, Failure> {
+    let server = MetricsServer::bind(address, &settings.service_id, Arc::clone(clock)).map_err(Failure::usage)?;
+    terminal.note(&format!("metrics and health on http://{}/", server.address()))?;
+    Ok(server)
 }
 
 /// Whether the time that was asked for has passed.
@@ -104,9 +127,9 @@ fn tell(terminal: &mut Terminal, deployment: &Deployment, args: &RunArgs) -> Res
 }
 
 fn log_status(query: &QueryStatus) {
-    let state = state_word(&query.state);
+    let state = query.state.name();
     match &query.state {
-        QueryState::Error(reason) => tracing::error!(query = query.id, state, reason),
+        QueryState::Error(reason) => tracing::error!(query = query.id, state, reason, "query"),
         _ => tracing::info!(
             query = query.id,
             state,
@@ -115,16 +138,11 @@ fn log_status(query: &QueryStatus) {
             lag = query.lag,
             late = query.rows_late,
             errors = query.errors,
+            commit_p99_ms = query.numbers.commits.quantile_us(0.99).map(|us| us as f64 / 1000.0),
+            state_rows = query.numbers.state_rows(),
+            state_bytes = query.numbers.state_memory_bytes(),
+            session_failures = query.numbers.session_failures,
+            "query"
         ),
-    }
-}
-
-/// The state in one word.
-pub fn state_word(state: &QueryState) -> &'static str {
-    match state {
-        QueryState::Restoring => "RESTORING",
-        QueryState::Running => "RUNNING",
-        QueryState::Paused => "PAUSED",
-        QueryState::Error(_) => "ERROR",
     }
 }

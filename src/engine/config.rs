@@ -49,9 +49,8 @@ impl EngineConfig {
         };
         let Some(url) = value("schema.registry.url") else { return Ok(Formats::default()) };
         let file = value("schema.registry.ssl.truststore.location");
-        let trusted = file.map(|file| {
-            std::fs::read(file).map_err(|e| Error::not_found(format!("cannot read {file}")).caused_by(e))
-        });
+        let trusted = file
+            .map(|file| std::fs::read(file).map_err(|e| Error::not_found(format!("cannot read {file}")).caused_by(e)));
         let user_info = value("schema.registry.basic.auth.user.info");
         let registry = HttpRegistry::new(url, user_info, trusted.transpose()?.as_deref())?;
         Ok(Formats::with_registry(Arc::new(registry)))
@@ -110,6 +109,11 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         name: "commit.max.records",
         default: "500000",
         about: "so many records written make a commit due before its time",
+    },
+    PropertyDoc {
+        name: "num.standby.replicas",
+        default: "0",
+        about: "1 or more: every process keeps copies of the stores that the others work on, ready to take over",
     },
     PropertyDoc {
         name: "idle.timeout.ms",
@@ -222,6 +226,7 @@ pub fn check(key: &str, value: &str) -> Result<()> {
         | "commit.interval.ms"
         | "commit.max.records"
         | "idle.timeout.ms"
+        | "num.standby.replicas"
         | "assert.topic.default.timeout.ms"
         | "assert.schema.default.timeout.ms"
         | "state.checkpoint.interval.ms" => match value.parse::<u64>() {

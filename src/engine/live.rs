@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 
 use super::backend::{Backend, QueryStart, insertable_schema, sink_of};
 use super::config::EngineConfig;
-use super::session::QueryState;
 use crate::broker::{Broker, OutRecord, Producer, ProducerOptions, TopicSpec};
 use crate::catalog::Source;
 use crate::change::ChangeBatch;
@@ -18,10 +17,12 @@ use crate::format::Formats;
 use crate::runtime::processing_log;
 use crate::runtime::restore::TOMBSTONES_MS;
 use crate::runtime::sink::SinkWriter;
+use crate::runtime::standby::Standbys;
 use crate::runtime::task::Output;
-use crate::runtime::worker::{self, WorkerConfig, WorkerHandle, WorkerState};
+use crate::runtime::worker::{self, WorkerConfig, WorkerHandle};
 use crate::runtime::{Blueprint, QueryMetrics};
-use crate::time::{Clock, NO_TIME};
+use crate::state::StateEnv;
+use crate::time::Clock;
 use crate::types::Column;
 
 /// Segments of internal topics: the newest one is neither compacted nor given back, so it is small.
@@ -41,26 +42,24 @@ pub struct RunningQuery {
     pub metrics: Arc<QueryMetrics>,
     /// Its threads.
     pub workers: Vec<WorkerHandle>,
+    standbys: Option<(Arc<Standbys>, JoinHandle<()>)>,
 }
 
 impl RunningQuery {
-    /// The worst of its workers' states.
-    pub fn state(&self) -> QueryState {
-        let mut state = QueryState::Running;
-        for worker in &self.workers {
-            match worker.state() {
-                WorkerState::Failed(reason) => return QueryState::Error(reason),
-                WorkerState::Restoring => state = QueryState::Restoring,
-                WorkerState::Paused => return QueryState::Paused,
-                WorkerState::Running | WorkerState::Stopped => {}
-            }
-        }
-        state
+    /// Asks its threads to end.
+    fn stop(&self) {
+        self.workers.iter().for_each(WorkerHandle::stop);
     }
 
-    /// Highest stream time of its tasks.
-    pub fn stream_time(&self) -> Option<i64> {
-        Some(self.metrics.stream_time.load(Ordering::Relaxed)).filter(|time| *time != NO_TIME)
+    /// Waits until they have.
+    fn join(&mut self) {
+        self.workers.iter_mut().for_each(WorkerHandle::join);
+        if let Some((standbys, thread)) = self.standbys.take() {
+            standbys.end();
+            if thread.join().is_err() {
+                tracing::error!("a thread that keeps copies panicked");
+            }
+        }
     }
 }
 
@@ -138,6 +137,11 @@ impl Live {
         &self.broker
     }
 
+    /// Where state is kept.
+    pub fn state(&self) -> &StateEnv {
+        &self.config.state
+    }
+
     /// The clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
@@ -183,15 +187,15 @@ impl Live {
     /// Commits and ends a query's workers.
     fn end(&mut self, query_id: &str) -> Option<RunningQuery> {
         let mut query = self.queries.remove(query_id)?;
-        query.workers.iter().for_each(WorkerHandle::stop);
-        query.workers.iter_mut().for_each(WorkerHandle::join);
+        query.stop();
+        query.join();
         Some(query)
     }
 
     /// Commits and ends all queries; they resume at the next start.
     pub fn shutdown(&mut self) {
-        self.queries.values().flat_map(|query| &query.workers).for_each(WorkerHandle::stop);
-        self.queries.values_mut().flat_map(|query| &mut query.workers).for_each(WorkerHandle::join);
+        self.queries.values().for_each(RunningQuery::stop);
+        self.queries.values_mut().for_each(RunningQuery::join);
         self.queries.clear();
         self.stalled.clear();
     }
@@ -237,13 +241,14 @@ impl Live {
         }
     }
 
-    /// Why a query that should run does not.
-    pub fn stalled(&self, query_id: &str) -> Option<&str> {
-        self.stalled.get(query_id).map(|stalled| stalled.reason.as_str())
+    /// Why a query that should run does not, and when it is tried again.
+    pub fn stalled(&self, query_id: &str) -> Option<(&str, Option<i64>)> {
+        self.stalled.get(query_id).map(|stalled| (stalled.reason.as_str(), Some(stalled.next_try_us)))
     }
 
     /// Topics and offsets that a query of this name had before it was started for the first time are not its own.
     fn remove_leftovers(&self, query_id: &str, blueprint: &Blueprint) -> Result<()> {
+        self.config.state.remove_query(query_id);
         for topic in blueprint.internal_topics() {
             if self.broker.topic(&topic.name)?.is_some() {
                 tracing::warn!(query = query_id, topic = topic.name, "internal topic of an earlier query is removed");
@@ -265,7 +270,7 @@ impl Live {
         self.ensure_internal_topics(&blueprint)?;
         let log_topic = processing_log::topic(&self.config.service_id);
         let workers = self.config.workers.max(1);
-        let metrics = Arc::new(QueryMetrics::new(workers));
+        let metrics = Arc::new(QueryMetrics::new(workers).with_stores(blueprint.store_names()));
         let properties = &query.properties;
         let config = WorkerConfig {
             blueprint: blueprint.clone(),
@@ -281,9 +286,17 @@ impl Live {
             exactly_once: !properties.get("processing.guarantee").eq_ignore_ascii_case("at_least_once"),
             processing_log: Some(log_topic),
             state: self.config.state.clone(),
+            standbys: (properties.number("num.standby.replicas") > 0).then(|| {
+                let (broker, clock) = (self.broker.clone(), self.clock.clone());
+                Standbys::new(blueprint.clone(), broker, clock, metrics.clone(), self.config.state.clone())
+            }),
+        };
+        let standbys = match &config.standbys {
+            Some(standbys) => Some((standbys.clone(), standbys.follow()?)),
+            None => None,
         };
         let workers = (0..workers).map(|i| worker::spawn(config.clone(), i)).collect::<Result<_>>()?;
-        self.queries.insert(query.id.clone(), RunningQuery { blueprint, metrics, workers });
+        self.queries.insert(query.id.clone(), RunningQuery { blueprint, metrics, workers, standbys });
         Ok(())
     }
 

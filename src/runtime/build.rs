@@ -198,6 +198,12 @@ impl Blueprint {
         })
     }
 
+    /// Names of all stores.
+    pub fn store_names(&self) -> Vec<String> {
+        let stores = self.topology.sub_topologies.iter().flat_map(|sub| &sub.stores);
+        stores.map(|store| store.name.clone()).collect()
+    }
+
     /// Stores of a task, empty but for what may wait on the local disk to be loaded.
     pub fn stores(&self, sub_topology: usize, partition: i32, env: &StateEnv) -> Vec<StateStore> {
         let sub = &self.topology.sub_topologies[sub_topology];

@@ -21,6 +21,7 @@ pub mod round;
 pub mod session;
 pub mod sink;
 pub mod source;
+pub mod standby;
 pub mod task;
 pub mod worker;
 

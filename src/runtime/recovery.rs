@@ -8,6 +8,7 @@ use super::build::{Blueprint, Positions};
 use super::holdings::Wanted;
 use super::progress::Progress;
 use super::restore::{Restore, changelog_partition};
+use super::standby::Lease;
 use super::task::Task;
 use super::worker::WorkerConfig;
 use crate::broker::{CommittedOffset, TopicPartition};
@@ -25,6 +26,7 @@ pub struct Recovery {
     stores: Vec<StateStore>,
     /// By store, those that are done left out.
     restores: BTreeMap<usize, Restore>,
+    lease: Option<Lease>,
 }
 
 impl Recovery {
@@ -50,16 +52,33 @@ impl Recovery {
             positions.insert(input.topic.clone(), (offset, progress.rows_done));
         }
         let blueprint = &config.blueprint;
-        let mut stores = blueprint.stores(sub_topology, partition, &config.state);
+        let (copies, lease) = match &config.standbys {
+            Some(standbys) => {
+                let (copies, lease) = standbys.take(sub_topology, partition);
+                (copies, Some(lease))
+            }
+            None => (None, None),
+        };
+        let (mut stores, from): (Vec<_>, Vec<_>) = match copies {
+            Some(copies) => copies.into_iter().map(|copied| (copied.store, copied.next)).unzip(),
+            None => {
+                let stores = blueprint.stores(sub_topology, partition, &config.state);
+                stores.into_iter().map(|store| (store, None)).unzip()
+            }
+        };
         let mut restores = BTreeMap::new();
-        for (i, store) in stores.iter_mut().enumerate() {
+        for (i, (store, from)) in stores.iter_mut().zip(from).enumerate() {
             if let Some(topic) = blueprint.changelog_topic(sub_topology, i) {
                 let changelog = changelog_partition(&topic, partition);
-                let restore = Restore::begin(&config.broker, &config.clock, &config.metrics, changelog, store)?;
+                let (broker, clock, metrics) = (&config.broker, &config.clock, &config.metrics);
+                let restore = match from {
+                    Some(from) => Restore::resume(broker, clock, metrics, changelog, from)?,
+                    None => Restore::begin(broker, clock, metrics, changelog, store)?,
+                };
                 restores.insert(i, restore);
             }
         }
-        Ok(Self { wanted, committed, positions, stream_time, epoch, stores, restores })
+        Ok(Self { wanted, committed, positions, stream_time, epoch, stores, restores, lease })
     }
 
     /// What it will read.
@@ -94,6 +113,7 @@ impl Recovery {
         let mut task =
             blueprint.task(sub_topology, partition, self.stores, &self.positions, self.stream_time, monotonic_us)?;
         task.know(self.committed);
+        task.hold(self.lease);
         Ok(task)
     }
 }

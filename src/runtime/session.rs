@@ -15,7 +15,6 @@ use arrow::array::ArrayRef;
 use super::build::Blueprint;
 use super::checkpoint::{Checkpoints, Save};
 use super::holdings::{Holdings, inputs_of, take_back};
-use super::metrics::QueryMetrics;
 use super::processing_log::Entry;
 use super::purge::Purges;
 use super::recovery::Recovery;
@@ -125,11 +124,13 @@ impl Session {
         let wait = if self.busy || !self.recovering.is_empty() { Duration::ZERO } else { wait };
         let poll = self.consumer.poll(records_max, wait)?;
         if !poll.revoked.is_empty() {
+            self.config.metrics.partitions_revoked(&poll.revoked);
             self.commit_and(Save::All)?;
             self.recovering.retain(|recovery| !recovery.inputs().iter().any(|input| poll.revoked.contains(input)));
             self.holdings.revoke(&poll.revoked);
         }
         if !poll.assigned.is_empty() {
+            self.config.metrics.partitions_assigned(self.index, &poll.assigned);
             self.commit()?;
             self.assign(poll.assigned)?;
             self.answers_from_us = self.config.clock.monotonic_us();
@@ -145,6 +146,8 @@ impl Session {
         self.holdings.tasks.iter_mut().try_for_each(Task::relieve)?;
         self.throttle()?;
         self.report_lag();
+        let now_us = self.config.clock.monotonic_us();
+        self.config.metrics.stepped(self.index, &self.holdings.tasks, now_us);
         Ok(())
     }
 
@@ -253,10 +256,11 @@ impl Session {
         self.write_log(now_ms)?;
         let offsets: Vec<Vec<CommittedOffset>> =
             self.holdings.tasks.iter().map(|task| task.offsets(self.epoch)).collect();
+        let asked_us = self.config.clock.monotonic_us();
         self.out.producer.commit(&offsets.concat(), self.consumer.group_metadata().as_ref())?;
         self.out.begun = false;
         self.out.sent = 0;
-        QueryMetrics::add(&self.config.metrics.commits, 1);
+        self.config.metrics.committed(self.config.clock.monotonic_us() - asked_us);
         let tasks = &mut self.holdings.tasks;
         tasks.iter_mut().zip(offsets).try_for_each(|(task, offsets)| task.committed(offsets))?;
         self.checkpoints.after_commit(pending, tasks, self.config.clock.monotonic_us())?;
@@ -287,7 +291,7 @@ impl Session {
     fn write_log(&mut self, now_ms: i64) -> Result<()> {
         let query = &self.config.blueprint.query_id;
         for entry in std::mem::take(&mut self.log) {
-            tracing::debug!(query, topic = entry.topic, offset = entry.offset, reason = entry.reason, "bad record");
+            tracing::debug!(topic = entry.topic, offset = entry.offset, reason = entry.reason, "bad record");
             if let Some(topic) = &self.config.processing_log {
                 let json = entry.to_json(query, now_ms);
                 let value = Some(json.as_slice());
@@ -325,6 +329,9 @@ impl Session {
             };
             self.holdings.add(task);
         }
+        if self.recovering.is_empty() {
+            self.config.metrics.tasks_ready(self.index, self.holdings.tasks.len());
+        }
         Ok(())
     }
 
@@ -342,6 +349,7 @@ impl Session {
         }
         if self.recovering.is_empty() {
             self.answers_from_us = self.config.clock.monotonic_us();
+            self.config.metrics.tasks_ready(self.index, self.holdings.tasks.len());
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::processing_log::Entry;
 use super::progress::Progress;
 use super::round::{RoundPart, TaskInput, any_headers, headers_of, next_round};
 use super::sink::{HeadersOf, RepartitionWriter, SinkWriter};
+use super::standby::Lease;
 use crate::broker::{CommittedOffset, OutRecord, TopicPartition};
 use crate::change::{ChangeBatch, RecordSet};
 use crate::error::Result;
@@ -91,8 +92,11 @@ pub struct Task {
     last_arrival_us: i64,
     touched: bool,
     known: Vec<CommittedOffset>,
+    lease: Option<Lease>,
     /// Stores changed since their local checkpoint.
     unsaved: bool,
+    /// The last commit changed stores.
+    changed: bool,
 }
 
 impl Task {
@@ -118,7 +122,9 @@ impl Task {
             last_arrival_us: monotonic_us,
             touched: false,
             known: Vec::new(),
+            lease: None,
             unsaved: true,
+            changed: false,
         }
     }
 
@@ -225,13 +231,19 @@ impl Task {
     pub fn committed(&mut self, offsets: Vec<CommittedOffset>) -> Result<()> {
         self.touched = false;
         self.known = offsets;
-        self.unsaved |= self.stores.iter().any(StateStore::is_dirty);
+        self.changed = self.stores.iter().any(StateStore::is_dirty);
+        self.unsaved |= self.changed;
         self.stores.iter_mut().try_for_each(StateStore::commit)
     }
 
     /// The group's offsets that the stores belong to.
     pub fn know(&mut self, offsets: Vec<CommittedOffset>) {
         self.known = offsets;
+    }
+
+    /// Its stores are its own as long as it lives.
+    pub fn hold(&mut self, lease: Option<Lease>) {
+        self.lease = lease;
     }
 
     /// The group's offsets that the stores belong to, unless somebody else committed since.
@@ -256,7 +268,8 @@ impl Task {
                 store.checkpoint(position)?;
             }
         }
-        self.unsaved = false;
+        // The places are those before the last commit: what it changed would be read again.
+        self.unsaved = self.changed;
         Ok(())
     }
 

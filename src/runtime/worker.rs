@@ -13,7 +13,9 @@ use arrow::array::ArrayRef;
 use super::build::Blueprint;
 use super::checkpoint::Save;
 use super::metrics::QueryMetrics;
+use super::metrics::watch::worker_span;
 use super::session::Session;
+use super::standby::Standbys;
 use crate::broker::{Broker, Start};
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
@@ -56,6 +58,8 @@ pub struct WorkerConfig {
     pub processing_log: Option<String>,
     /// Where state is kept.
     pub state: StateEnv,
+    /// Copies of what other processes' tasks keep, if there are to be any.
+    pub standbys: Option<Arc<Standbys>>,
 }
 
 /// What a worker is doing.
@@ -90,6 +94,17 @@ pub struct Rows {
     pub batches: Vec<ChangeBatch>,
 }
 
+/// Tells what a worker is doing.
+#[derive(Clone)]
+pub struct WorkerWatch(Arc<Mutex<WorkerState>>);
+
+impl WorkerWatch {
+    /// What it is doing.
+    pub fn state(&self) -> WorkerState {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// A running worker.
 pub struct WorkerHandle {
     stop: Arc<AtomicBool>,
@@ -100,9 +115,9 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    /// What it is doing.
-    pub fn state(&self) -> WorkerState {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What it is doing, now and later.
+    pub fn watch(&self) -> WorkerWatch {
+        WorkerWatch(Arc::clone(&self.state))
     }
 
     /// Hands over a read request.
@@ -139,7 +154,8 @@ pub fn spawn(config: WorkerConfig, index: usize) -> Result<WorkerHandle> {
     let state = Arc::new(Mutex::new(WorkerState::Restoring));
     let mut worker = Worker { config, index, stop: stop.clone(), pause: pause.clone(), state: state.clone(), receiver };
     let name = format!("{}-{index}", worker.config.blueprint.query_id);
-    let thread = std::thread::Builder::new().name(name).spawn(move || worker.run())?;
+    let span = worker_span(&worker.config.blueprint.query_id, index);
+    let thread = std::thread::Builder::new().name(name).spawn(move || span.in_scope(|| worker.run()))?;
     Ok(WorkerHandle { stop, pause, state, requests, thread: Some(thread) })
 }
 
@@ -152,19 +168,29 @@ struct Worker {
     receiver: Receiver<ReadRequest>,
 }
 
+impl Drop for Worker {
+    /// A defect that ends the thread does not look like a query that runs.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.config.metrics.worker_lost(self.index);
+            self.set_state(WorkerState::Failed("a defect ended the worker; start the process again".to_owned()));
+        }
+    }
+}
+
 impl Worker {
     /// Sessions until stopped; a failed one is followed by the next after a while.
     fn run(&mut self) {
         let mut backoff_ms = 100;
         while !self.stopping() {
-            self.set_state(WorkerState::Restoring);
+            // One that failed stays so until it has partitions again.
+            self.config.metrics.session_began(self.index, self.config.clock.monotonic_us());
             let commits = self.config.metrics.commits.load(Ordering::Relaxed);
             let Err(error) = self.session() else { break };
             if self.config.metrics.commits.load(Ordering::Relaxed) > commits {
                 backoff_ms = 100;
             }
-            let query = &self.config.blueprint.query_id;
-            tracing::warn!(query, worker = self.index, %error, backoff_ms, "worker session ended, will restore");
+            self.config.metrics.session_failed(self.index, &error, self.config.clock.monotonic_us(), backoff_ms);
             self.set_state(WorkerState::Failed(error.to_string()));
             let mut waited = 0;
             while waited < backoff_ms && !self.stopping() {
@@ -173,6 +199,7 @@ impl Worker {
             }
             backoff_ms = (backoff_ms * 2).min(BACKOFF_MS_MAX);
         }
+        self.config.metrics.worker_ended(self.index);
         self.set_state(WorkerState::Stopped);
     }
 

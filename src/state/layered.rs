@@ -73,14 +73,12 @@ impl LayeredBase {
         match base.disk.as_ref().map(DiskStore::mark) {
             Some(Ok(Some(mark))) if mark.fingerprint == fingerprint => base.found = Some(mark),
             Some(Ok(Some(_))) => base.discard_local("it is of another layout"),
-            Some(Ok(None)) => {
-                // Leftovers without a mark: a crash before the first checkpoint, or another version.
-                if !base.disk.as_ref().is_some_and(|disk| disk.is_empty().unwrap_or(false)) {
-                    base.discard_local("it has no valid checkpoint");
-                }
+            // Leftovers without a mark: a crash before the first checkpoint, or another version.
+            Some(Ok(None)) if !base.disk.as_ref().is_some_and(|disk| disk.is_empty().unwrap_or(false)) => {
+                base.discard_local("it has no valid checkpoint");
             }
             Some(Err(error)) => base.discard_local(&error.to_string()),
-            None => {}
+            Some(Ok(None)) | None => {}
         }
         base
     }
@@ -315,6 +313,17 @@ impl StateBase for LayeredBase {
 
     fn memory_bytes(&self) -> usize {
         self.bytes
+    }
+
+    fn rows(&self) -> usize {
+        match (&self.memory, &self.disk) {
+            (Memory::Part, Some(disk)) => disk.rows().max(self.map.len()),
+            _ => self.map.len(),
+        }
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        self.disk.as_ref().map_or(0, DiskStore::bytes)
     }
 
     fn local(&self) -> Option<Position> {

@@ -249,7 +249,8 @@ fn check_streams(seed: u64) {
             _ => ("ages", at),
         };
         let value = if table == "ages" { dice.roll(100).to_string() } else { format!("'{table}{n}'") };
-        let column = ["click", "view", "age"][["clicks", "views", "ages"].iter().position(|t| *t == table).unwrap_or(0)];
+        let column =
+            ["click", "view", "age"][["clicks", "views", "ages"].iter().position(|t| *t == table).unwrap_or(0)];
         run(session, &format!("INSERT INTO {table} (ROWTIME, user, {column}) VALUES ({time}, '{user}', {value});"));
     }
     // Long after all windows, a record in every partition of both streams.

@@ -250,12 +250,16 @@ pub(super) fn watermarks(native: &NativeConsumer, partition: &TopicPartition) ->
     loop {
         match native.client().fetch_watermarks(&partition.topic, partition.partition, ANSWER) {
             Ok(found) => return Ok(found),
-            // A topic that was made this moment: its leader does not know yet.
+            // A topic that was made this moment: its leader, or this client, does not know yet.
             Err(error)
                 if tries < 40
                     && matches!(
                         error.rdkafka_error_code(),
-                        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
+                        Some(
+                            RDKafkaErrorCode::NotLeaderForPartition
+                                | RDKafkaErrorCode::LeaderNotAvailable
+                                | RDKafkaErrorCode::UnknownPartition
+                        )
                     ) =>
             {
                 tries += 1;

@@ -112,10 +112,16 @@ fn check_error(error: *mut sys::rd_kafka_error_t) -> Result<(), Failure> {
     }
 }
 
-extern "C" fn on_log(_: *const sys::rd_kafka_t, level: c_int, facility: *const c_char, line: *const c_char) {
+/// Comes on the client's own threads: the client's name says which worker's it is.
+extern "C" fn on_log(client: *const sys::rd_kafka_t, level: c_int, facility: *const c_char, line: *const c_char) {
+    let name = match client.is_null() {
+        true => String::new(),
+        // SAFETY: the client exists while it logs; its name as long as it does.
+        false => text(unsafe { sys::rd_kafka_name(client) }),
+    };
     match level {
-        0..=3 => tracing::warn!(facility = text(facility), "{}", text(line)),
-        _ => tracing::debug!(facility = text(facility), "{}", text(line)),
+        0..=3 => tracing::warn!(client = name, facility = text(facility), "{}", text(line)),
+        _ => tracing::debug!(client = name, facility = text(facility), "{}", text(line)),
     }
 }
 

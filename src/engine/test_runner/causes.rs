@@ -10,7 +10,19 @@ use crate::sql::keywords::is_keyword;
 
 /// Words of types that are no keywords.
 const TYPES: [&str; 14] = [
-    "ARRAY", "BIGINT", "BOOLEAN", "BYTES", "DATE", "DECIMAL", "DOUBLE", "INT", "INTEGER", "MAP", "STRING", "STRUCT", "TIME",
+    "ARRAY",
+    "BIGINT",
+    "BOOLEAN",
+    "BYTES",
+    "DATE",
+    "DECIMAL",
+    "DOUBLE",
+    "INT",
+    "INTEGER",
+    "MAP",
+    "STRING",
+    "STRUCT",
+    "TIME",
     "TIMESTAMP",
 ];
 
@@ -99,9 +111,15 @@ mod tests {
             ("statement 2: unknown function FOO\n  hint: x", "unknown function …"),
             ("/a/b.sql:9:1: cannot read /a/c.sql: gone (os error 2)", "cannot read …: gone (os error …)"),
             ("statement 1: DECIMAL with 50 digits", "DECIMAL with … digits"),
-            ("topic OUT differs at record 1 (value, key); 2 records expected", "records differ from those expected (value, key)"),
+            (
+                "topic OUT differs at record 1 (value, key); 2 records expected",
+                "records differ from those expected (value, key)",
+            ),
             ("there is no topic _a-b", "there is no topic …"),
-            ("the case expects an error, and everything was accepted", "the case expects an error, and everything was accepted"),
+            (
+                "the case expects an error, and everything was accepted",
+                "the case expects an error, and everything was accepted",
+            ),
         ] {
             assert_eq!(cause_of(why), cause);
         }

@@ -40,9 +40,8 @@ pub(in crate::expr) type MakeFold = dyn Fn(&[Value]) -> Result<Arc<dyn Fold>, St
 
 /// The aggregate of a call whose arguments from `columns` on are literals.
 pub(in crate::expr) fn folding(call: &Call, columns: usize, make: &MakeFold) -> Result<Box<dyn Aggregate>> {
-    let literals = (columns..call.params.len())
-        .map(|at| super::literal(call, at).cloned())
-        .collect::<Result<Vec<_>>>()?;
+    let literals =
+        (columns..call.params.len()).map(|at| super::literal(call, at).cloned()).collect::<Result<Vec<_>>>()?;
     let fold = make(&literals).map_err(|reason| Error::semantic(format!("{}: {reason}", call.name)))?;
     let undo = fold.can_undo();
     Ok(Box::new(Chosen {

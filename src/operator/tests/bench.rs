@@ -1,6 +1,8 @@
 //! [`Bench`]: one operator over stores in memory, fed with pretty text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::{Bound, ControlFlow};
 
 use crate::change::ChangeBatch;
 use crate::expr::from_text::compile_text;
@@ -16,6 +18,8 @@ pub(super) struct Bench {
     make: Make,
     operator: Box<dyn Operator>,
     pub(super) stores: Vec<StateStore>,
+    /// What a reader of each store's changelog knows.
+    changelogs: Vec<BTreeMap<Vec<u8>, Vec<u8>>>,
     stream_time: i64,
     pub(super) coalesce: bool,
     pub(super) errors: Vec<RowError>,
@@ -31,6 +35,7 @@ impl Bench {
             make,
             operator,
             stores: (0..stores).map(store).collect(),
+            changelogs: vec![BTreeMap::new(); stores],
             stream_time: NO_TIME,
             coalesce: false,
             errors: Vec::new(),
@@ -74,8 +79,56 @@ impl Bench {
 
     pub(super) fn commit(&mut self) -> Vec<ChangeBatch> {
         let out = self.call(|operator, cx| operator.on_commit(cx).expect("commit"));
-        self.stores.iter_mut().for_each(|store| store.commit().expect("memory"));
+        for (store, changelog) in self.stores.iter_mut().zip(&mut self.changelogs) {
+            for (key, value) in store.delta() {
+                match value {
+                    Some(value) => changelog.insert(key.to_vec(), value.to_vec()),
+                    None => changelog.remove(key),
+                };
+            }
+            store.commit().expect("memory");
+        }
         out
+    }
+
+    /// How many keys the stores hold.
+    pub(super) fn entries(&self) -> usize {
+        let mut count = 0;
+        for store in &self.stores {
+            let mut visit = |_: &[u8], _: &[u8]| {
+                count += 1;
+                ControlFlow::Continue(())
+            };
+            store.range(Bound::Unbounded, Bound::Unbounded, &mut visit).expect("memory");
+        }
+        count
+    }
+
+    /// How many keys are left in the changelogs, whose replay must be the stores' content.
+    pub(super) fn replayed(&self) -> usize {
+        for (store, changelog) in self.stores.iter().zip(&self.changelogs) {
+            for (key, value) in changelog {
+                assert_eq!(store.get(key).expect("memory").as_ref(), Some(value));
+            }
+        }
+        self.changelogs.iter().map(BTreeMap::len).sum()
+    }
+
+    /// The same without a past.
+    pub(super) fn again(self) -> Self {
+        let Self { make, stores, .. } = self;
+        let (operator, count) = (make(), stores.len());
+        let stores = stores.iter().map(|store| StateStore::new(store.name(), Box::new(MemoryBase::default())));
+        Self {
+            operator,
+            make,
+            stores: stores.collect(),
+            changelogs: vec![BTreeMap::new(); count],
+            stream_time: NO_TIME,
+            coalesce: false,
+            errors: Vec::new(),
+            late: 0,
+        }
     }
 
     /// Commits and goes on with a new operator over the stores.

@@ -2,6 +2,7 @@
 
 mod aggregation;
 mod bench;
+mod expiry;
 mod functions;
 mod joins;
 mod sessions;

@@ -102,7 +102,8 @@ pub fn plan_query(env: Environment<'_>, query: &Query, target: Target<'_>, state
     let durability = Durability { persistent: target_name.is_some() };
     let mut graph = Graph::default();
     let (mut flow, items, mut keys) = build(env, &mut graph, &sources, bound, durability)?;
-    let copies = !sources.joined() && !flow.schema.windowed && query.partition_by.is_empty() && query.group_by.is_empty();
+    let copies =
+        !sources.joined() && !flow.schema.windowed && query.partition_by.is_empty() && query.group_by.is_empty();
     let free_keys = env.config.keys_as_selected && copies && flow.kind == SourceKind::Stream && target_name.is_some();
     if free_keys {
         flow = keys_as_selected(&mut graph, flow, &items, &mut keys)?;

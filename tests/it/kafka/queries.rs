@@ -27,10 +27,10 @@ const START: i64 = 1_700_000_100_000;
 type Record = (Option<String>, String, i64);
 
 /// Small reproducible dice.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
+    pub fn roll(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 33) % below
     }

@@ -220,8 +220,10 @@ impl Fold for Complete {
 }
 
 fn aggregates() -> Vec<UserFunction> {
-    let sum = |undo: bool| move |_: &[Value]| -> Result<Arc<dyn Fold>, String> {
-        Ok(Arc::new(Sum { start: 0, extra: 0, double: false, undo }))
+    let sum = |undo: bool| {
+        move |_: &[Value]| -> Result<Arc<dyn Fold>, String> {
+            Ok(Arc::new(Sum { start: 0, extra: 0, double: false, undo }))
+        }
     };
     // Literal arguments count once, at the start or in the result.
     let from = |literals: &[Value]| -> Result<Arc<dyn Fold>, String> {
@@ -241,12 +243,21 @@ fn aggregates() -> Vec<UserFunction> {
             .folding("(value STRING, start STRING) -> BIGINT", 1, from)
             .folding("(value STRUCT<A INT, B INT>) -> STRUCT<A INT, B INT>", 0, |_| Ok(Arc::new(Sums(2)))),
         UserFunction::aggregate("VAR_ARG").folding("(value BIGINT, texts STRING...) -> BIGINT", 0, sum(false)),
-        UserFunction::aggregate("MID_VAR_ARG")
-            .folding("(value BIGINT, texts STRING..., a INT, b INT) -> BIGINT", 2, plus),
-        UserFunction::aggregate("MULTI_ARG")
-            .folding("(value BIGINT, text STRING, start INT, more STRING...) -> BIGINT", 2, from),
-        UserFunction::aggregate("FOUR_ARG")
-            .folding("(value BIGINT, b STRING, c STRING, d STRING, start INT, more STRING...) -> BIGINT", 2, from),
+        UserFunction::aggregate("MID_VAR_ARG").folding(
+            "(value BIGINT, texts STRING..., a INT, b INT) -> BIGINT",
+            2,
+            plus,
+        ),
+        UserFunction::aggregate("MULTI_ARG").folding(
+            "(value BIGINT, text STRING, start INT, more STRING...) -> BIGINT",
+            2,
+            from,
+        ),
+        UserFunction::aggregate("FOUR_ARG").folding(
+            "(value BIGINT, b STRING, c STRING, d STRING, start INT, more STRING...) -> BIGINT",
+            2,
+            from,
+        ),
         UserFunction::aggregate("FIVE_ARG").folding(
             "(value BIGINT, b STRING, c STRING, d STRING, e INT, start INT, more STRING...) -> BIGINT",
             2,
