@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, Span, did_you_mean};
 use crate::sql::ast::{ExprKind, Properties, Property, UnaryOp};
 use crate::time::WindowKind;
-use crate::types::{DatePattern, Column, FormatSpec, KeyWindow, LogicalSchema, SqlType, TimestampSpec};
+use crate::types::{Column, DatePattern, FormatSpec, KeyWindow, LogicalSchema, SqlType, TimestampSpec};
 
 use super::PlanConfig;
 use super::formats::{self, Features};

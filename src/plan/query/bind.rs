@@ -40,9 +40,11 @@ impl<'a> Binder<'a> {
             ExprKind::Lambda { params, .. } => {
                 let taken = |param: &&Name| self.sources.columns.iter().any(|column| column.own == param.text);
                 match params.iter().find(taken) {
-                    Some(param) => Err(Error::semantic(format!("lambda parameter {} has the name of a column", param.text))
-                        .at(param.span)
-                        .hint("Give the parameter another name.")),
+                    Some(param) => {
+                        Err(Error::semantic(format!("lambda parameter {} has the name of a column", param.text))
+                            .at(param.span)
+                            .hint("Give the parameter another name."))
+                    }
                     None => Ok(None),
                 }
             }
