@@ -14,11 +14,11 @@ use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Formats;
 use crate::plan::topology::SourceSpec;
-use crate::runtime::restore::restore;
+use crate::runtime::Blueprint;
+use crate::runtime::restore::peek;
 use crate::runtime::session::read_table;
 use crate::runtime::source::SourceReader;
 use crate::runtime::worker::ReadRequest;
-use crate::runtime::{Blueprint, QueryMetrics};
 use crate::state::{RowCodec, StateEnv};
 use crate::time::Clock;
 use crate::types::SourceKind;
@@ -73,7 +73,7 @@ fn elsewhere(
     let mut store = blueprint.stores(sub_topology, partition, &StateEnv::memory()).swap_remove(index);
     if let Some(topic) = blueprint.changelog_topic(sub_topology, index) {
         let changelog = TopicPartition::new(topic, partition);
-        restore(broker, clock, &Arc::new(QueryMetrics::new(0)), changelog, &mut store)?;
+        peek(broker, clock, changelog, &mut store)?;
     }
     read_table(blueprint, &store, keys)
 }

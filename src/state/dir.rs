@@ -88,10 +88,20 @@ impl StateDir {
     pub(super) fn lease(self: &Arc<Self>, id: StoreId<'_>, cache_bytes: usize) -> Result<DiskStore> {
         let mut inner = self.inner();
         let generation = self.generation(&mut inner, cache_bytes)?;
-        // A worker that has not heard yet that its partition is gone may hold the first name: any name will do, as
-        // each has a mark of its own.
-        let names = (0..).map(|n| keyspace_name(id, n));
-        let name = names.into_iter().find(|name| !inner.leased.contains(name));
+        // A worker that has not heard yet that its partition is gone may hold the first name. Each has a mark of its
+        // own, so any will do: of those that are free the one that knows most, the others are of no use any more.
+        let base = keyspace_name(id, 0);
+        let is_ours =
+            |name: &String| name.strip_prefix(&base).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'));
+        let mut kept = generation.keyspaces();
+        kept.retain(|name| is_ours(name) && !inner.leased.contains(name));
+        kept.sort_by_cached_key(|name| generation.marked(name).map_or(-1, |mark| mark.position.offset));
+        let best = kept.pop();
+        for other in kept {
+            generation.remove(&other)?;
+        }
+        let mut numbers = (0..).map(|number| keyspace_name(id, number));
+        let name = best.or_else(|| numbers.find(|name| !inner.leased.contains(name)));
         let name = name.ok_or_else(|| Error::internal("no name for a local store"))?;
         let store = DiskStore::open(self.clone(), generation, name.clone())?;
         inner.leased.insert(name);

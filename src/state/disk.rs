@@ -78,6 +78,11 @@ impl Generation {
         names.iter().map(|name| name.to_string()).filter(|name| name != MARKS).collect()
     }
 
+    /// A store's last checkpoint, unless it is of another version.
+    pub(super) fn marked(&self, name: &str) -> Option<Mark> {
+        self.marks.get(name).ok().flatten().and_then(|bytes| Mark::decode(&bytes))
+    }
+
     /// Deletes a store, its mark first.
     pub(super) fn remove(&self, name: &str) -> Result<()> {
         let removed = self.unmark(name).and_then(|()| {
@@ -149,6 +154,16 @@ impl DiskStore {
 
     pub(super) fn is_empty(&self) -> Result<bool> {
         self.data.0.is_empty().map_err(failed)
+    }
+
+    /// About how many keys it holds: deletions and repeated writes count until they are compacted.
+    pub(super) fn rows(&self) -> usize {
+        self.data.0.approximate_len()
+    }
+
+    /// Size of its tables.
+    pub(super) fn bytes(&self) -> u64 {
+        self.data.0.disk_space()
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {

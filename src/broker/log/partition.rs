@@ -133,6 +133,11 @@ pub(super) struct Policy {
 }
 
 impl Policy {
+    /// Whether nothing ever goes but what newer records replace.
+    pub(super) fn only_compacts(&self) -> bool {
+        self.compact && !self.delete
+    }
+
     /// From Kafka's names; other settings have no meaning here and are kept for show.
     pub(super) fn of(spec: &TopicSpec) -> Self {
         let get = |name: &str| spec.config.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.trim());

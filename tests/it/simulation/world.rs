@@ -215,6 +215,7 @@ impl<'a> World<'a> {
                     exactly_once: self.terms.exactly_once,
                     processing_log: Some(processing_log::topic(SERVICE)),
                     state: state.clone(),
+                    standbys: None,
                 };
                 members.push(Member { query: at, index, config, session: None, rest_until_ms: 0 });
             }
@@ -498,19 +499,25 @@ impl<'a> World<'a> {
                     self.step_member(process, member, act, 0);
                 }
             }
-            95 => {
+            95..97 => {
                 if let Some((process, member)) = self.some_member() {
+                    let number = self.processes[process].number;
+                    if self.dice.percent(50) {
+                        let (step, skip) = (*self.dice.pick(&[Step::Begin, Step::Send]), self.dice.roll(3));
+                        let trouble = Trouble::Fault(Fault::Unavailable);
+                        self.arms.lock().expect("one thread").push(Armed { process: number, step, skip, trouble });
+                    }
                     self.step_member(process, member, pull, 0);
                 }
             }
-            96 if !self.processes.is_empty() => {
+            97 if !self.processes.is_empty() => {
                 let process = self.dice.roll(self.processes.len());
                 let cut_off = self.dice.percent(60);
                 let process = &self.processes[process];
                 process.memory.cut_off(cut_off);
                 self.say(|| format!("process {} is cut off: {cut_off}", process.number));
             }
-            97 if self.processes.len() < processes_max && !self.processes.is_empty() => {
+            98 if self.processes.len() < processes_max && !self.processes.is_empty() => {
                 // Started twice under one name: the later one fences the earlier one.
                 let process = self.dice.roll(self.processes.len());
                 let instance = self.processes[process].instance.clone();
