@@ -66,6 +66,41 @@ pub struct Lease {
     task: TaskId,
 }
 
+/// Keeps copies close to their changelogs' ends.
+pub struct Follower {
+    of: Arc<Standbys>,
+    consumer: Box<dyn Consumer>,
+    /// The task and the store that each changelog belongs to.
+    routes: BTreeMap<TopicPartition, (TaskId, usize)>,
+    saved_us: i64,
+}
+
+impl Follower {
+    /// Reads what has come, waiting for it at most so long.
+    pub fn step(&mut self, max_wait: Duration) -> Result<()> {
+        let of = &self.of;
+        of.begin_copies()?;
+        of.assign(self.consumer.as_mut(), &mut self.routes)?;
+        if self.routes.is_empty() {
+            of.tell(self.consumer.as_ref(), &self.routes);
+            of.clock.sleep(max_wait);
+            return Ok(());
+        }
+        for set in self.consumer.poll(BATCH, max_wait)?.sets {
+            let partition = TopicPartition::new(set.topic.clone(), set.partition);
+            if let Some((task, store)) = self.routes.get(&partition) {
+                of.apply(*task, *store, &set)?;
+            }
+        }
+        of.tell(self.consumer.as_ref(), &self.routes);
+        if of.clock.monotonic_us() - self.saved_us >= of.state.checkpoint_interval_ms.saturating_mul(1000) {
+            of.checkpoint()?;
+            self.saved_us = of.clock.monotonic_us();
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
         self.of.inner().leased.remove(&self.task);
@@ -110,53 +145,49 @@ impl Standbys {
         self.stop.store(true, Ordering::SeqCst);
     }
 
-    fn run(&self) {
+    fn run(self: &Arc<Self>) {
         while !self.stop.load(Ordering::SeqCst) {
             if let Err(error) = self.read() {
                 tracing::warn!(%error, "copies of stores fall behind");
-                self.inner().copies.clear();
+                self.forget();
                 self.clock.sleep(BACKOFF);
             }
         }
+        self.save_and_forget();
+    }
+
+    /// Reads until something goes wrong or the thread is to end.
+    fn read(self: &Arc<Self>) -> Result<()> {
+        let mut follower = self.follower()?;
+        while !self.stop.load(Ordering::SeqCst) {
+            follower.step(WAIT)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the changelogs step by step: a thread takes the steps, or a simulation.
+    pub fn follower(self: &Arc<Self>) -> Result<Follower> {
+        let options = ConsumerOptions { client_id: "standby".into(), ..ConsumerOptions::default() };
+        let consumer = self.broker.consumer(&options)?;
+        Ok(Follower { of: self.clone(), consumer, routes: BTreeMap::new(), saved_us: self.clock.monotonic_us() })
+    }
+
+    /// After a failed step no copy is known to be whole.
+    pub fn forget(&self) {
+        self.inner().copies.clear();
+    }
+
+    /// At the end the copies go to the local disk.
+    pub fn save_and_forget(&self) {
         if let Err(error) = self.checkpoint() {
             tracing::warn!(%error, "copies of stores were not saved");
         }
-        self.inner().copies.clear();
+        self.forget();
     }
 
     fn changelog(&self, sub_topology: usize, partition: i32, store: usize) -> Option<TopicPartition> {
         let topic = self.blueprint.changelog_topic(sub_topology, store)?;
         Some(changelog_partition(&topic, partition))
-    }
-
-    /// Reads until something goes wrong or the thread is to end.
-    fn read(&self) -> Result<()> {
-        let options = ConsumerOptions { client_id: "standby".into(), ..ConsumerOptions::default() };
-        let mut consumer = self.broker.consumer(&options)?;
-        let mut routes: BTreeMap<TopicPartition, (TaskId, usize)> = BTreeMap::new();
-        let interval_us = self.state.checkpoint_interval_ms.saturating_mul(1000);
-        let mut saved_us = self.clock.monotonic_us();
-        while !self.stop.load(Ordering::SeqCst) {
-            self.begin_copies()?;
-            self.assign(consumer.as_mut(), &mut routes)?;
-            if routes.is_empty() {
-                self.tell(consumer.as_ref(), &routes);
-                self.clock.sleep(WAIT);
-                continue;
-            }
-            for set in consumer.poll(BATCH, WAIT)?.sets {
-                let partition = TopicPartition::new(set.topic.clone(), set.partition);
-                if let Some((task, store)) = routes.get(&partition) {
-                    self.apply(*task, *store, &set)?;
-                }
-            }
-            self.tell(consumer.as_ref(), &routes);
-            if self.clock.monotonic_us() - saved_us >= interval_us {
-                self.checkpoint()?;
-                saved_us = self.clock.monotonic_us();
-            }
-        }
-        Ok(())
     }
 
     /// Begins a copy of each task that no worker of this process has.

@@ -56,6 +56,8 @@ pub struct Settings {
     pub workers_max: usize,
     /// Whether processes have a disk for their state.
     pub disks: Option<DiskSettings>,
+    /// Whether processes keep copies of what others work on.
+    pub standbys: bool,
     /// How many of a hundred commits partitions learn of late.
     pub unseen: usize,
     /// How much of the schedule is trouble, in per mille of the steps.
@@ -107,6 +109,7 @@ impl Case {
                 memory_bytes: *dice.pick(&[1, 4_000, 1_000_000]),
                 checkpoint_interval_ms: *dice.pick(&[1, 100, 1_000]),
             }),
+            standbys: shape.stateful && dice.percent(30),
             unseen: *dice.pick(&[0, 0, 30, 100]),
             trouble: *dice.pick(&[0, 100, 200, 350, 500]),
         };

@@ -91,6 +91,7 @@ pub fn run(seed: u64, options: Options<'_>) -> Result<Report, String> {
         coalesce: case.mode.coalesce,
         exactly_once: case.settings.exactly_once,
         disks: case.settings.disks,
+        standbys: case.settings.standbys,
         verbose: options.verbose,
     };
     let mut world = World::new(&case, &deployment, terms).map_err(told)?;
@@ -126,7 +127,14 @@ pub fn run(seed: u64, options: Options<'_>) -> Result<Report, String> {
 
 /// One process, one worker, no trouble, every update told.
 fn fault_free(case: &Case, deployment: &Deployment) -> Result<Outcome, String> {
-    let terms = Terms { mutation: Mutation::None, coalesce: false, exactly_once: true, disks: None, verbose: false };
+    let terms = Terms {
+        mutation: Mutation::None,
+        coalesce: false,
+        exactly_once: true,
+        disks: None,
+        standbys: false,
+        verbose: false,
+    };
     let told = |error: eddyline::error::Error| error.to_string();
     let mut world = World::new(case, deployment, terms).map_err(told)?;
     for wave in &case.waves {

@@ -10,6 +10,7 @@ use eddyline::error::{Error, Result};
 use eddyline::runtime::checkpoint::Save;
 use eddyline::runtime::progress::Progress;
 use eddyline::runtime::session::Session;
+use eddyline::runtime::standby::{Follower, Standbys};
 use eddyline::runtime::worker::WorkerConfig;
 use eddyline::runtime::{QueryMetrics, processing_log};
 use eddyline::state::StateEnv;
@@ -54,6 +55,28 @@ struct Process {
     memory: MemoryBroker,
     crashed: Arc<AtomicBool>,
     members: Vec<Member>,
+    /// By query, if copies are kept.
+    standbys: Vec<Standby>,
+}
+
+/// Copies of a query's stores, and who reads them.
+struct Standby {
+    copies: Arc<Standbys>,
+    follower: Option<Follower>,
+}
+
+impl Standby {
+    /// As the thread of a process does.
+    fn step(&mut self) {
+        let stepped = match &mut self.follower {
+            Some(follower) => follower.step(Duration::ZERO),
+            None => self.copies.follower().map(|follower| self.follower = Some(follower)),
+        };
+        if stepped.is_err() {
+            self.copies.forget();
+            self.follower = None;
+        }
+    }
 }
 
 /// A worker of a query.
@@ -72,6 +95,7 @@ pub struct Terms {
     pub coalesce: bool,
     pub exactly_once: bool,
     pub disks: Option<DiskSettings>,
+    pub standbys: bool,
     pub verbose: bool,
 }
 
@@ -198,8 +222,14 @@ impl<'a> World<'a> {
             None => StateEnv::memory().named(&instance),
         };
         let mut members = Vec::new();
+        let mut standbys = Vec::new();
         for (at, query) in self.deployment.queries.iter().enumerate() {
             let metrics = Arc::new(QueryMetrics::new(workers));
+            if self.terms.standbys {
+                let (blueprint, clock) = (query.blueprint.clone(), self.clock.clone());
+                let copies = Standbys::new(blueprint, broker.clone(), clock, metrics.clone(), state.clone());
+                standbys.push(Standby { copies, follower: None });
+            }
             for index in 0..workers {
                 let config = WorkerConfig {
                     blueprint: query.blueprint.clone(),
@@ -215,13 +245,13 @@ impl<'a> World<'a> {
                     exactly_once: self.terms.exactly_once,
                     processing_log: Some(processing_log::topic(SERVICE)),
                     state: state.clone(),
-                    standbys: None,
+                    standbys: standbys.get(at).map(|standby| standby.copies.clone()),
                 };
                 members.push(Member { query: at, index, config, session: None, rest_until_ms: 0 });
             }
         }
         self.say(|| format!("process {number} ({instance}) starts with {workers} workers"));
-        self.processes.push(Process { number, instance, memory, crashed, members });
+        self.processes.push(Process { number, instance, memory, crashed, members, standbys });
         Ok(())
     }
 
@@ -382,6 +412,7 @@ impl<'a> World<'a> {
             let _ = session.commit_and(Save::All);
             session.leave();
         }
+        gone.standbys.iter().for_each(|standby| standby.copies.save_and_forget());
         gone.memory.crash();
         self.free_names.push(gone.instance);
     }
@@ -443,13 +474,18 @@ impl<'a> World<'a> {
         let (interval, processes_max) = (settings.commit_interval_ms as usize, settings.processes_max);
         if self.dice.roll(1000) >= trouble {
             match self.dice.roll(100) {
-                0..78 => {
+                0..70 => {
                     if let Some((process, member)) = self.some_member() {
                         let records = self.dice.between(1, poll_max);
                         self.step_member(process, member, step_once, records);
                     }
                 }
-                78..87 => self.clock.advance(self.dice.between(1, 2 * interval) as i64),
+                70..78 if self.terms.standbys && !self.processes.is_empty() => {
+                    let process = self.dice.roll(self.processes.len());
+                    self.processes[process].standbys.iter_mut().for_each(Standby::step);
+                    self.bury(process);
+                }
+                70..87 => self.clock.advance(self.dice.between(1, 2 * interval) as i64),
                 // Things that happen now and then: purges, renewed checkpoints.
                 87 => self.clock.advance(40_000),
                 _ => {
@@ -565,6 +601,9 @@ impl<'a> World<'a> {
         let told = |error: Error| error.to_string();
         self.arms.lock().expect("one thread").clear();
         self.feed(usize::MAX).map_err(told)?;
+        for process in (0..self.processes.len()).rev() {
+            self.bury(process);
+        }
         // Of processes with one name only one may live.
         let mut names = Vec::new();
         let mut at = 0;
@@ -594,6 +633,7 @@ impl<'a> World<'a> {
             for id in self.broker.unsettled() {
                 self.broker.settle(&id).map_err(told)?;
             }
+            self.processes.iter_mut().flat_map(|process| &mut process.standbys).for_each(Standby::step);
             self.clock.advance(self.case.settings.commit_interval_ms + 1);
             quiet = if self.unfinished().is_none() { quiet + 1 } else { 0 };
             if quiet == 3 {
