@@ -33,6 +33,11 @@ const BACKOFF: Duration = Duration::from_secs(1);
 /// Sub-topology and partition.
 type TaskId = (usize, i32);
 
+/// A copy: task, store and number. One that was handed over and begun anew between two steps is another copy, which
+/// starts elsewhere: what is read for the old one would leave a gap in it.
+type CopyId = (TaskId, usize, u64);
+type Routes = BTreeMap<TopicPartition, CopyId>;
+
 /// Copies of a query's stores.
 pub struct Standbys {
     blueprint: Arc<Blueprint>,
@@ -49,6 +54,8 @@ struct Inner {
     /// Tasks of this process's workers.
     leased: BTreeSet<TaskId>,
     copies: BTreeMap<TaskId, Vec<Copied>>,
+    /// Copies begun so far.
+    begun: u64,
 }
 
 /// A store and how far it has read its changelog.
@@ -58,6 +65,8 @@ pub struct Copied {
     /// The next record of its changelog; `None` for a store without one.
     pub next: Option<i64>,
     incarnation: String,
+    /// Tells it from earlier copies of the same store.
+    number: u64,
 }
 
 /// Keeps a task's stores from being copied while it lives.
@@ -70,8 +79,8 @@ pub struct Lease {
 pub struct Follower {
     of: Arc<Standbys>,
     consumer: Box<dyn Consumer>,
-    /// The task and the store that each changelog belongs to.
-    routes: BTreeMap<TopicPartition, (TaskId, usize)>,
+    /// The copy that each changelog is read for.
+    routes: Routes,
     saved_us: i64,
 }
 
@@ -88,8 +97,8 @@ impl Follower {
         }
         for set in self.consumer.poll(BATCH, max_wait)?.sets {
             let partition = TopicPartition::new(set.topic.clone(), set.partition);
-            if let Some((task, store)) = self.routes.get(&partition) {
-                of.apply(*task, *store, &set)?;
+            if let Some(copy) = self.routes.get(&partition) {
+                of.apply(*copy, &set)?;
             }
         }
         of.tell(self.consumer.as_ref(), &self.routes);
@@ -169,7 +178,7 @@ impl Standbys {
     pub fn follower(self: &Arc<Self>) -> Result<Follower> {
         let options = ConsumerOptions { client_id: "standby".into(), ..ConsumerOptions::default() };
         let consumer = self.broker.consumer(&options)?;
-        Ok(Follower { of: self.clone(), consumer, routes: BTreeMap::new(), saved_us: self.clock.monotonic_us() })
+        Ok(Follower { of: self.clone(), consumer, routes: Routes::new(), saved_us: self.clock.monotonic_us() })
     }
 
     /// After a failed step no copy is known to be whole.
@@ -202,11 +211,13 @@ impl Standbys {
                 let stores = self.blueprint.stores(sub_topology, partition, &self.state);
                 let copies = stores.into_iter().enumerate().map(|(i, store)| {
                     let Some(changelog) = self.changelog(sub_topology, partition, i) else {
-                        return Ok(Copied { store, next: None, incarnation: String::new() });
+                        return Ok(Copied { store, next: None, incarnation: String::new(), number: 0 });
                     };
                     self.begin_copy(store, &changelog)
                 });
-                let copies = copies.collect::<Result<Vec<_>>>()?;
+                let mut copies = copies.collect::<Result<Vec<_>>>()?;
+                inner.begun += 1;
+                copies.iter_mut().for_each(|copied| copied.number = inner.begun);
                 if copies.iter().any(|copied| copied.next.is_some()) {
                     inner.copies.insert(task, copies);
                 }
@@ -232,22 +243,18 @@ impl Standbys {
                 },
             }
         }
-        Ok(Copied { store, next: Some(next), incarnation })
+        Ok(Copied { store, next: Some(next), incarnation, number: 0 })
     }
 
     /// Makes the consumer read what is copied now.
-    fn assign(
-        &self,
-        consumer: &mut dyn Consumer,
-        routes: &mut BTreeMap<TopicPartition, (TaskId, usize)>,
-    ) -> Result<()> {
-        let mut wanted = BTreeMap::new();
+    fn assign(&self, consumer: &mut dyn Consumer, routes: &mut Routes) -> Result<()> {
+        let mut wanted = Routes::new();
         let mut starts = Vec::new();
         for (task, copies) in &self.inner().copies {
             for (i, copied) in copies.iter().enumerate() {
                 if let (Some(next), Some(changelog)) = (copied.next, self.changelog(task.0, task.1, i)) {
                     starts.push((changelog.clone(), Start::Offset(next)));
-                    wanted.insert(changelog, (*task, i));
+                    wanted.insert(changelog, (*task, i, copied.number));
                 }
             }
         }
@@ -259,11 +266,10 @@ impl Standbys {
     }
 
     /// Committed records of a changelog into its copy, unless a worker took it.
-    fn apply(&self, task: TaskId, store: usize, set: &RecordSet) -> Result<()> {
+    fn apply(&self, (task, store, number): CopyId, set: &RecordSet) -> Result<()> {
         let mut inner = self.inner();
         let Some(copied) = inner.copies.get_mut(&task).and_then(|copies| copies.get_mut(store)) else { return Ok(()) };
-        let Some(next) = copied.next else { return Ok(()) };
-        // A copy that was begun anew since may be elsewhere.
+        let Some(next) = copied.next.filter(|_| copied.number == number) else { return Ok(()) };
         let from = set.offsets.partition_point(|offset| *offset < next);
         let writes = (from..set.len())
             .filter_map(|i| set.keys.get(i).map(|key| (key.to_vec(), set.values.get(i).map(<[u8]>::to_vec))));
@@ -274,9 +280,9 @@ impl Standbys {
     }
 
     /// Tells the metrics how far the copies are behind.
-    fn tell(&self, consumer: &dyn Consumer, routes: &BTreeMap<TopicPartition, (TaskId, usize)>) {
+    fn tell(&self, consumer: &dyn Consumer, routes: &Routes) {
         let inner = self.inner();
-        let behind = routes.iter().filter_map(|(changelog, (task, store))| {
+        let behind = routes.iter().filter_map(|(changelog, (task, store, _))| {
             let next = inner.copies.get(task)?.get(*store)?.next?;
             Some((consumer.end_offset(changelog).unwrap_or(next) - next).max(0) as u64)
         });
