@@ -12,13 +12,11 @@ use std::time::Duration;
 use super::metrics::QueryMetrics;
 use crate::broker::{Broker, Consumer, ConsumerOptions, Start, TopicPartition};
 use crate::error::{Error, ErrorKind, Result};
-use crate::state::{Loaded, Position, StateStore};
+use crate::state::{Position, StateStore};
 use crate::time::Clock;
 
 /// Records read from a changelog at once.
 const BATCH: usize = 10_000;
-/// Keys loaded from a local checkpoint at once.
-const LOAD: usize = 20_000;
 /// How long a changelog may stand still before restoring gives up: longer than brokers let a transaction be open.
 const PATIENCE_MS: i64 = 180_000;
 /// Time between lines in the log.
@@ -46,8 +44,6 @@ pub struct Restore {
 }
 
 enum Phase {
-    /// Loading the local checkpoint.
-    Load,
     /// Waiting until everything up to the end can be read.
     Settle,
     Read(Box<dyn Consumer>),
@@ -65,11 +61,14 @@ impl Restore {
     ) -> Result<Self> {
         let end = broker.high_watermark(&changelog)?;
         let (start, _) = broker.offsets(&changelog)?;
-        let (mut phase, mut next) = (Phase::Settle, start);
+        let mut next = start;
         if let Some(position) = store.local() {
             let incarnation = broker.incarnation(&changelog.topic)?;
             match unfit(&position, start..=end.max(start), &incarnation, clock.now_ms()) {
-                None => (phase, next) = (Phase::Load, position.offset),
+                None => {
+                    next = position.offset;
+                    store.accept_local();
+                }
                 Some(why) => store.discard_local(&why),
             }
         }
@@ -79,7 +78,7 @@ impl Restore {
             clock: clock.clone(),
             metrics: metrics.clone(),
             changelog,
-            phase,
+            phase: Phase::Settle,
             next,
             end,
             restored: 0,
@@ -95,15 +94,6 @@ impl Restore {
     /// Goes on for about `max_wait`; whether the store is restored.
     pub fn step(&mut self, store: &mut StateStore, max_wait: Duration) -> Result<bool> {
         match &mut self.phase {
-            Phase::Load => match store.load_local(LOAD) {
-                Loaded::More => {}
-                Loaded::Done => self.phase = Phase::Settle,
-                Loaded::Lost => {
-                    self.next = self.broker.offsets(&self.changelog)?.0;
-                    self.phase = Phase::Settle;
-                    self.tell_remaining();
-                }
-            },
             Phase::Settle => self.settle(max_wait)?,
             Phase::Read(consumer) => {
                 let poll = consumer.poll(BATCH, max_wait)?;
@@ -193,14 +183,10 @@ impl Restore {
             self.told_us = now_us;
             let rate = restored * 1_000_000 / ((now_us - self.began_us).max(1) as u64);
             let what = match self.phase {
-                Phase::Load => "loading the local checkpoint",
                 Phase::Settle => "waiting for an open transaction",
                 _ => "reading the changelog",
             };
             tracing::info!(%changelog, restored, rate, remaining, "restoring: {what}");
-        }
-        if matches!(self.phase, Phase::Load) {
-            self.progress_us = now_us;
         }
         if now_us - self.progress_us > PATIENCE_MS * 1000 {
             let at = self.next;
