@@ -10,6 +10,7 @@
 //! - [`operator`], [`plan`]: what runs, and the plain data that says what shall run;
 //! - [`runtime`]: tasks and workers, the commit protocol;
 //! - [`engine`]: executes statements;
+//! - [`observe`]: metrics and health over HTTP;
 //! - [`cli`]: the terminal.
 
 pub mod broker;
@@ -20,6 +21,7 @@ pub mod engine;
 pub mod error;
 pub mod expr;
 pub mod format;
+pub mod observe;
 pub mod operator;
 pub mod plan;
 pub mod runtime;

@@ -48,7 +48,7 @@ fn start_logs(settings: &Settings, args: &Args) -> Result<(), Failure> {
     })?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.log_format {
-        LogFormat::Json => logs.json().init(),
+        LogFormat::Json => logs.json().flatten_event(true).with_span_list(false).init(),
         LogFormat::Text => logs.with_ansi(false).with_target(false).init(),
     }
     Ok(())

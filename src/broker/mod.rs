@@ -212,7 +212,8 @@ pub trait Producer: Send {
     /// Begins a transaction. Without a transactional id it is a hint that many records follow until `commit` or
     /// `flush`, which need not be visible before.
     fn begin(&mut self) -> Result<()>;
-    /// Hands a record over; waits while the client's buffer is full.
+    /// Hands a record over; waits while the client's buffer is full. `Data` means that the topic does not take a record
+    /// like this, above all one so large: it was not handed over, and the transaction is as it was.
     fn send(&mut self, record: OutRecord<'_>) -> Result<()>;
     /// Commits records and the group's offsets as one. Without a transactional id: flushes records, then stores the
     /// offsets.

@@ -3,6 +3,7 @@
 //! **Invariant:** flags carry no defaults of settings that the config file or the environment may give
 //! ([`crate::cli::config`] knows those), so that "not given" can be told from "given as the default".
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -135,7 +136,8 @@ pub enum Command {
                       is given. A file that is gone is reported; its queries keep running until you DROP them.",
         after_long_help = "Examples:\n  eddyline run queries/ --check                            validate only\n  \
                            eddyline run queries/ --bootstrap-servers localhost:9092\n  \
-                           eddyline run queries/ --workers 4 --set ksql.streams.auto.offset.reset=earliest"
+                           eddyline run queries/ --workers 4 --set ksql.streams.auto.offset.reset=earliest\n  \
+                           eddyline run queries/ --metrics-addr 127.0.0.1:9404      curl 127.0.0.1:9404/health"
     )]
     Run(RunArgs),
     /// SQL prompt, or statements from -e, a file or stdin
@@ -214,6 +216,9 @@ pub struct RunArgs {
     /// Leave after this long
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
+    /// Serve /metrics for Prometheus and /health there; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics_addr: Option<SocketAddr>,
 }
 
 /// Flags of `sql`.

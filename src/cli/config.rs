@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,8 +18,9 @@ use crate::error::{Error, Result, Span, did_you_mean};
 
 /// Names that a config file, the environment (`EDDYLINE_` in front, upper case, `_` for `-` and `.`) and `--set` know,
 /// besides `kafka.*` and `ksql.*`.
-pub const KEYS: [&str; 12] = [
+pub const KEYS: [&str; 14] = [
     "bootstrap-servers",
+    "broker-wait",
     "commit-interval",
     "data-dir",
     "default-partitions",
@@ -27,6 +29,7 @@ pub const KEYS: [&str; 12] = [
     "idle-timeout",
     "log-format",
     "log-level",
+    "metrics-addr",
     "output",
     "service-id",
     "workers",
@@ -40,6 +43,8 @@ pub const CONFIG_FILE: &str = "eddyline.toml";
 pub struct Settings {
     /// Kafka; the embedded broker when `None`.
     pub bootstrap_servers: Option<String>,
+    /// How long `run` waits for Kafka when it starts.
+    pub broker_wait: Duration,
     /// Folder of the embedded broker; a place under the user's home when `None`.
     pub data_dir: Option<PathBuf>,
     /// Name of this deployment.
@@ -58,6 +63,8 @@ pub struct Settings {
     pub log_level: Option<String>,
     /// How it is logged.
     pub log_format: LogFormat,
+    /// Where metrics and health are served; nowhere when `None`.
+    pub metrics_addr: Option<SocketAddr>,
     /// How results look.
     pub output: OutputFormat,
     /// Where the prompt remembers lines; a place under the user's home when `None`.
@@ -72,6 +79,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             bootstrap_servers: None,
+            broker_wait: Duration::from_secs(120),
             data_dir: None,
             service_id: "default".to_owned(),
             workers: 1,
@@ -81,6 +89,7 @@ impl Default for Settings {
             idle_timeout: Duration::from_secs(10),
             log_level: None,
             log_format: LogFormat::Text,
+            metrics_addr: None,
             output: OutputFormat::Table,
             history_file: None,
             kafka: BTreeMap::new(),
@@ -210,6 +219,7 @@ impl Settings {
         let wrong = |wanted: &str| Error::data(format!("{origin}: {key} = {value:?} is not {wanted}"));
         match key {
             "bootstrap-servers" => self.bootstrap_servers = (!value.is_empty()).then(|| value.to_owned()),
+            "broker-wait" => self.broker_wait = parse_duration(value).map_err(|e| e.context(origin))?,
             "data-dir" => self.data_dir = (!value.is_empty()).then(|| PathBuf::from(value)),
             "history-file" => self.history_file = Some(PathBuf::from(value)),
             "service-id" => self.service_id = value.to_owned(),
@@ -229,6 +239,11 @@ impl Settings {
             "idle-timeout" => self.idle_timeout = parse_duration(value).map_err(|e| e.context(origin))?,
             "log-level" => self.log_level = Some(value.to_owned()),
             "log-format" => self.log_format = LogFormat::from_str(value, true).map_err(|_| wrong("text or json"))?,
+            "metrics-addr" if value.is_empty() => self.metrics_addr = None,
+            "metrics-addr" => {
+                let address = value.parse().map_err(|_| wrong("an address and port, such as 127.0.0.1:9404"))?;
+                self.metrics_addr = Some(address);
+            }
             "output" => {
                 self.output = OutputFormat::from_str(value, true).map_err(|_| wrong("table, json or csv"))?;
             }

@@ -111,6 +111,11 @@ pub const PROPERTIES: &[PropertyDoc] = &[
         about: "so many records written make a commit due before its time",
     },
     PropertyDoc {
+        name: "num.standby.replicas",
+        default: "0",
+        about: "1 or more: every process keeps copies of the stores that the others work on, ready to take over",
+    },
+    PropertyDoc {
         name: "idle.timeout.ms",
         default: "10000",
         about: "after so long without input stream time moves with the wall clock; 0 turns it off",
@@ -221,6 +226,7 @@ pub fn check(key: &str, value: &str) -> Result<()> {
         | "commit.interval.ms"
         | "commit.max.records"
         | "idle.timeout.ms"
+        | "num.standby.replicas"
         | "assert.topic.default.timeout.ms"
         | "assert.schema.default.timeout.ms"
         | "state.checkpoint.interval.ms" => match value.parse::<u64>() {

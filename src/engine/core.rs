@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::backend::{Backend, Rehearsal};
+use super::board::{Board, Held, Watched};
 use super::command_log::{Command, CommandLog};
 use super::config::{EngineConfig, Properties, canonical};
 use super::deploy::{self, Deployment, QueryFile};
-use super::interpreter::{Done, Interpreter, Run};
+use super::interpreter::{Done, Interpreter, QueryInfo, Run};
 use super::live::{Live, Mode};
 use super::local_session::LocalSession;
 use super::session::{QueryStatus, Session};
@@ -30,6 +31,7 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
 pub struct Engine {
     config: EngineConfig,
     inner: Mutex<Inner>,
+    board: Board,
     /// Dropped to end the thread that follows the command log.
     follower: Mutex<Option<Sender<()>>>,
 }
@@ -63,7 +65,9 @@ impl Engine {
             Inner { interpreter, live, config: config.clone(), log, deployed, stopped: false, diverged: false };
         inner.recall()?;
         let (follower, end) = channel();
-        let engine = Arc::new(Self { config, inner: Mutex::new(inner), follower: Mutex::new(Some(follower)) });
+        let board = Board::new(clock, inner.watched());
+        let follower = Mutex::new(Some(follower));
+        let engine = Arc::new(Self { config, inner: Mutex::new(inner), board, follower });
         let weak = Arc::downgrade(&engine);
         std::thread::Builder::new().name("command-log".to_owned()).spawn(move || follow(&weak, &end))?;
         Ok(engine)
@@ -81,8 +85,8 @@ impl Engine {
     }
 
     /// The engine, for one statement.
-    pub fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn lock(&self) -> Held<'_> {
+        self.board.hold(&self.inner)
     }
 
     /// Deploys the query files of a folder as persistent jobs. `check_only` tries everything and changes nothing;
@@ -151,9 +155,9 @@ impl Engine {
         inner.live.shutdown();
     }
 
-    /// What every persistent query is doing.
+    /// What every persistent query is doing; does not wait for statements.
     pub fn queries(&self) -> Vec<QueryStatus> {
-        self.lock().statuses()
+        self.board.statuses()
     }
 }
 
@@ -391,27 +395,20 @@ impl Inner {
 
     /// What every persistent query is doing.
     pub fn statuses(&self) -> Vec<QueryStatus> {
-        use std::sync::atomic::Ordering::Relaxed;
-        let status = |info: &super::interpreter::QueryInfo| {
-            let Some(running) = self.live.queries.get(&info.id) else {
-                return QueryStatus::stalled(info, self.live.stalled(&info.id).unwrap_or("not started"));
-            };
-            let metrics = &running.metrics;
-            QueryStatus {
-                id: info.id.clone(),
-                sql: info.sql.clone(),
-                sink: info.sink.clone(),
-                sink_topic: info.sink_topic.clone(),
-                state: running.state(),
-                rows_in: metrics.rows_in.load(Relaxed),
-                rows_out: metrics.rows_out.load(Relaxed),
-                rows_late: metrics.rows_late.load(Relaxed),
-                errors: metrics.errors.load(Relaxed),
-                lag: metrics.lag(),
-                stream_time: running.stream_time(),
+        let now_us = self.live.clock().monotonic_us();
+        self.watched().iter().map(|query| query.status(now_us)).collect()
+    }
+
+    /// Every persistent query, to be looked at later.
+    pub fn watched(&self) -> Vec<Watched> {
+        let watch = |info: &QueryInfo| match self.live.queries.get(&info.id) {
+            Some(running) => Watched::running(info, running),
+            None => {
+                let (reason, next_try_us) = self.live.stalled(&info.id).unwrap_or(("not started", None));
+                Watched::stalled(info, reason, next_try_us)
             }
         };
-        self.interpreter.queries.values().map(status).collect()
+        self.interpreter.queries.values().map(watch).collect()
     }
 }
 

@@ -18,6 +18,7 @@ use crate::plan::topology::Topology;
 use crate::plan::types::resolve_type;
 use crate::plan::upgrade::check_upgrade;
 use crate::plan::{Environment, PlanConfig, Planned, Schemas, Target, insert, plan_query, plan_source_table};
+use crate::runtime::processing_log;
 use crate::sql::ast::{CreateAs, CreateSource, Name, Statement, StatementKind};
 use crate::types::{Column, FormatSpec, SourceKind};
 
@@ -422,6 +423,9 @@ impl Interpreter {
         if source.kind != kind {
             let message = format!("{} is a {}, not a {kind}", name.text, source.kind);
             return Err(Error::semantic(message).at(name.span).hint(format!("Use DROP {}.", source.kind)));
+        }
+        if source.name == processing_log::STREAM {
+            return Err(Error::semantic(format!("{} is Eddyline's own and always there", source.name)).at(name.span));
         }
         if source.read_only && delete_topic {
             return Err(Error::semantic(format!("the topic of {} is not Eddyline's to delete", name.text))

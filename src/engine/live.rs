@@ -1,16 +1,15 @@
 //! [`Live`]: queries as workers on a broker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 
 use super::backend::{Backend, QueryStart, insertable_schema, sink_of};
 use super::config::EngineConfig;
-use super::session::QueryState;
-use crate::broker::{Broker, OutRecord, Producer, ProducerOptions, TopicSpec};
+use crate::broker::{Broker, OutRecord, Producer, ProducerOptions, TopicPartition, TopicSpec};
 use crate::catalog::Source;
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,11 +17,13 @@ use crate::format::Formats;
 use crate::runtime::processing_log;
 use crate::runtime::restore::TOMBSTONES_MS;
 use crate::runtime::sink::SinkWriter;
+use crate::runtime::standby::Standbys;
+use crate::runtime::survey;
 use crate::runtime::task::Output;
-use crate::runtime::worker::{self, WorkerConfig, WorkerHandle, WorkerState};
+use crate::runtime::worker::{self, WorkerConfig, WorkerHandle};
 use crate::runtime::{Blueprint, QueryMetrics};
 use crate::state::StateEnv;
-use crate::time::{Clock, NO_TIME};
+use crate::time::Clock;
 use crate::types::Column;
 
 /// Segments of internal topics: the newest one is neither compacted nor given back, so it is small.
@@ -42,26 +43,24 @@ pub struct RunningQuery {
     pub metrics: Arc<QueryMetrics>,
     /// Its threads.
     pub workers: Vec<WorkerHandle>,
+    standbys: Option<(Arc<Standbys>, JoinHandle<()>)>,
 }
 
 impl RunningQuery {
-    /// The worst of its workers' states.
-    pub fn state(&self) -> QueryState {
-        let mut state = QueryState::Running;
-        for worker in &self.workers {
-            match worker.state() {
-                WorkerState::Failed(reason) => return QueryState::Error(reason),
-                WorkerState::Restoring => state = QueryState::Restoring,
-                WorkerState::Paused => return QueryState::Paused,
-                WorkerState::Running | WorkerState::Stopped => {}
-            }
-        }
-        state
+    /// Asks its threads to end.
+    fn stop(&self) {
+        self.workers.iter().for_each(WorkerHandle::stop);
     }
 
-    /// Highest stream time of its tasks.
-    pub fn stream_time(&self) -> Option<i64> {
-        Some(self.metrics.stream_time.load(Ordering::Relaxed)).filter(|time| *time != NO_TIME)
+    /// Waits until they have.
+    fn join(&mut self) {
+        self.workers.iter_mut().for_each(WorkerHandle::join);
+        if let Some((standbys, thread)) = self.standbys.take() {
+            standbys.end();
+            if thread.join().is_err() {
+                tracing::error!("a thread that keeps copies panicked");
+            }
+        }
     }
 }
 
@@ -109,6 +108,8 @@ pub struct Live {
     stalled: BTreeMap<String, Stalled>,
     /// What ended queries left on the broker.
     ended: Vec<Ended>,
+    /// Topics that a stalled query reads and that did not exist.
+    missing: BTreeSet<String>,
     inserter: Option<Box<dyn Producer>>,
 }
 
@@ -125,6 +126,7 @@ impl Live {
             recalled: IndexMap::new(),
             stalled: BTreeMap::new(),
             ended: Vec::new(),
+            missing: BTreeSet::new(),
             inserter: None,
         }
     }
@@ -166,7 +168,11 @@ impl Live {
         }
     }
 
+    /// Makes a query's own topics. One that is missing although the query has run was deleted with what it held.
     fn ensure_internal_topics(&self, blueprint: &Blueprint) -> Result<()> {
+        if self.lost_topics(blueprint)? {
+            return survey::check_internal(blueprint, self.broker.as_ref());
+        }
         let entry = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         for topic in blueprint.internal_topics() {
             let segment = entry("segment.bytes", SEGMENT_BYTES);
@@ -186,18 +192,36 @@ impl Live {
         Ok(())
     }
 
+    /// Whether one of the query's own topics is missing although the query has committed something.
+    fn lost_topics(&self, blueprint: &Blueprint) -> Result<bool> {
+        let mut missing = false;
+        for topic in blueprint.internal_topics() {
+            missing |= self.broker.topic(&topic.name)?.is_none();
+        }
+        if !missing {
+            return Ok(false);
+        }
+        let inputs = (0..blueprint.topology.sub_topologies.len()).flat_map(|sub| {
+            let partitions = 0..blueprint.task_count(sub);
+            blueprint.topics_of(sub).flat_map(move |topic| {
+                partitions.clone().map(move |partition| TopicPartition::new(topic.as_str(), partition))
+            })
+        });
+        Ok(!self.broker.committed(&blueprint.prefix, &inputs.collect::<Vec<_>>())?.is_empty())
+    }
+
     /// Commits and ends a query's workers.
     fn end(&mut self, query_id: &str) -> Option<RunningQuery> {
         let mut query = self.queries.remove(query_id)?;
-        query.workers.iter().for_each(WorkerHandle::stop);
-        query.workers.iter_mut().for_each(WorkerHandle::join);
+        query.stop();
+        query.join();
         Some(query)
     }
 
     /// Commits and ends all queries; they resume at the next start.
     pub fn shutdown(&mut self) {
-        self.queries.values().flat_map(|query| &query.workers).for_each(WorkerHandle::stop);
-        self.queries.values_mut().flat_map(|query| &mut query.workers).for_each(WorkerHandle::join);
+        self.queries.values().for_each(RunningQuery::stop);
+        self.queries.values_mut().for_each(RunningQuery::join);
         self.queries.clear();
         self.stalled.clear();
     }
@@ -219,7 +243,8 @@ impl Live {
             let backoff_ms = STALLED_BACKOFF_MS;
             tracing::error!(query = start.id, %error, backoff_ms, "query cannot be started, will be tried again");
             let next_try_us = self.clock.monotonic_us() + backoff_ms * 1000;
-            let stalled = Stalled { reason: error.to_string(), backoff_ms, next_try_us, start };
+            self.note_missing(&error, &start);
+            let stalled = Stalled { reason: error.told(), backoff_ms, next_try_us, start };
             self.stalled.insert(stalled.start.id.clone(), stalled);
         }
     }
@@ -234,7 +259,8 @@ impl Live {
             match self.launch(&stalled.start) {
                 Ok(()) => tracing::info!(query = query_id, "query started"),
                 Err(error) => {
-                    stalled.reason = error.to_string();
+                    self.note_missing(&error, &stalled.start);
+                    stalled.reason = error.told();
                     stalled.backoff_ms = (stalled.backoff_ms * 2).min(STALLED_BACKOFF_MS_MAX);
                     stalled.next_try_us = now_us + stalled.backoff_ms * 1000;
                     self.stalled.insert(query_id, stalled);
@@ -243,9 +269,16 @@ impl Live {
         }
     }
 
-    /// Why a query that should run does not.
-    pub fn stalled(&self, query_id: &str) -> Option<&str> {
-        self.stalled.get(query_id).map(|stalled| stalled.reason.as_str())
+    /// Sources that are missing: should they be made anew, all of their records are read.
+    fn note_missing(&mut self, error: &Error, start: &QueryStart) {
+        if error.kind() == ErrorKind::NotFound {
+            self.missing.extend(survey::missing_sources(&start.topology, self.broker.as_ref()));
+        }
+    }
+
+    /// Why a query that should run does not, and when it is tried again.
+    pub fn stalled(&self, query_id: &str) -> Option<(&str, Option<i64>)> {
+        self.stalled.get(query_id).map(|stalled| (stalled.reason.as_str(), Some(stalled.next_try_us)))
     }
 
     /// Topics and offsets that a query of this name had before it was started for the first time are not its own.
@@ -265,14 +298,16 @@ impl Live {
         let prefix = self.prefix(&query.id);
         let partitions = |topic: &str| self.broker.topic(topic).ok().flatten().map(|info| info.partitions);
         let blueprint = Blueprint::new(&query.id, query.topology.clone(), &prefix, &partitions)?;
-        let blueprint = Arc::new(blueprint.with_formats(self.formats.clone()));
+        let mut blueprint = blueprint.with_formats(self.formats.clone());
+        blueprint.grown_from.extend(self.missing.iter().map(|topic| (topic.clone(), 0)));
+        let blueprint = Arc::new(blueprint);
         if !query.resumed && matches!(self.mode, Mode::Act) {
             self.remove_leftovers(&query.id, &blueprint)?;
         }
         self.ensure_internal_topics(&blueprint)?;
         let log_topic = processing_log::topic(&self.config.service_id);
         let workers = self.config.workers.max(1);
-        let metrics = Arc::new(QueryMetrics::new(workers));
+        let metrics = Arc::new(QueryMetrics::new(workers).with_stores(blueprint.store_names()));
         let properties = &query.properties;
         let config = WorkerConfig {
             blueprint: blueprint.clone(),
@@ -288,9 +323,17 @@ impl Live {
             exactly_once: !properties.get("processing.guarantee").eq_ignore_ascii_case("at_least_once"),
             processing_log: Some(log_topic),
             state: self.config.state.clone(),
+            standbys: (properties.number("num.standby.replicas") > 0).then(|| {
+                let (broker, clock) = (self.broker.clone(), self.clock.clone());
+                Standbys::new(blueprint.clone(), broker, clock, metrics.clone(), self.config.state.clone())
+            }),
+        };
+        let standbys = match &config.standbys {
+            Some(standbys) => Some((standbys.clone(), standbys.follow()?)),
+            None => None,
         };
         let workers = (0..workers).map(|i| worker::spawn(config.clone(), i)).collect::<Result<_>>()?;
-        self.queries.insert(query.id.clone(), RunningQuery { blueprint, metrics, workers });
+        self.queries.insert(query.id.clone(), RunningQuery { blueprint, metrics, workers, standbys });
         Ok(())
     }
 

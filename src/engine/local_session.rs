@@ -101,7 +101,9 @@ impl LocalSession {
                 let inner = self.engine.lock();
                 let id = inner.interpreter.query_id(id)?;
                 let info = &inner.interpreter.queries[&id];
-                each(Outcome::Text(format!("{}\n\n{}", info.sql.trim(), explain(&info.topology))))
+                let status = inner.statuses().into_iter().find(|status| status.id == id);
+                let runtime = status.map_or_else(String::new, |status| show::queries::runtime(&status));
+                each(Outcome::Text(format!("{}\n\n{id}\n{runtime}\n{}", info.sql.trim(), explain(&info.topology))))
             }
             StatementKind::AssertTopic { .. } | StatementKind::AssertSchema { .. } => {
                 let clock = self.engine.lock().live.clock().clone();
@@ -131,7 +133,7 @@ impl LocalSession {
         let readers = ids(&|query| query.sources.contains(&source.name));
         let writers = ids(&|query| query.sink == source.name);
         let partitions = inner.live.partitions(&source.topic).ok().flatten();
-        Outcome::Text(show::describe_extended(source, partitions, &readers, &writers))
+        Outcome::Text(show::describe_extended(source, partitions, &readers, &writers, &inner.statuses()))
     }
 
     fn show(&self, what: Show) -> Result<Outcome> {
@@ -140,7 +142,7 @@ impl LocalSession {
         Ok(Outcome::Table(match what {
             Show::Streams { .. } => show::sources(catalog, SourceKind::Stream),
             Show::Tables { .. } => show::sources(catalog, SourceKind::Table),
-            Show::Queries { extended } => show::queries(&inner.statuses(), extended),
+            Show::Queries { extended } => show::queries::table(&inner.statuses(), extended),
             Show::Topics { all, .. } => show::topics(&inner.live.broker().topics()?, all),
             Show::Functions => show::all_functions(),
             Show::Properties => show::properties(&self.properties),

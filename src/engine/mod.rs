@@ -5,6 +5,7 @@
 pub mod adhoc;
 pub mod asserts;
 mod backend;
+pub mod board;
 pub mod command_log;
 pub mod config;
 pub mod core;
@@ -24,4 +25,7 @@ pub mod test_runner;
 pub use config::EngineConfig;
 pub use core::Engine;
 pub use deploy::Deployment;
-pub use session::{Outcome, QueryState, QueryStatus, RowEvent, RowStream, Session, TableResult};
+pub use session::{
+    HistogramNumbers, Outcome, QueryNumbers, QueryState, QueryStatus, RestoreNumbers, RowEvent, RowStream, Session,
+    StoreNumbers, TableResult,
+};

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::interpreter::QueryInfo;
 use crate::error::Result;
+pub use crate::runtime::metrics::histogram::HistogramNumbers;
+pub use crate::runtime::metrics::restoring::RestoreNumbers;
+pub use crate::runtime::metrics::{QueryNumbers, StoreNumbers};
 use crate::types::{SqlType, Value};
 
 /// One user's conversation: its `SET` properties and `DEFINE` variables live here.
@@ -74,6 +76,18 @@ pub enum QueryState {
     Error(String),
 }
 
+impl QueryState {
+    /// It in one word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Restoring => "RESTORING",
+            Self::Running => "RUNNING",
+            Self::Paused => "PAUSED",
+            Self::Error(_) => "ERROR",
+        }
+    }
+}
+
 /// What a persistent query is doing.
 #[derive(Debug, Clone)]
 pub struct QueryStatus {
@@ -99,23 +113,6 @@ pub struct QueryStatus {
     pub lag: u64,
     /// Stream time, if any record came.
     pub stream_time: Option<i64>,
-}
-
-impl QueryStatus {
-    /// Of a query that should run and does not.
-    pub(super) fn stalled(info: &QueryInfo, reason: &str) -> Self {
-        Self {
-            id: info.id.clone(),
-            sql: info.sql.clone(),
-            sink: info.sink.clone(),
-            sink_topic: info.sink_topic.clone(),
-            state: QueryState::Error(reason.to_owned()),
-            rows_in: 0,
-            rows_out: 0,
-            rows_late: 0,
-            errors: 0,
-            lag: 0,
-            stream_time: None,
-        }
-    }
+    /// Commits, restoring, state and failures since the start.
+    pub numbers: QueryNumbers,
 }

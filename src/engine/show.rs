@@ -1,7 +1,9 @@
 //! SHOW, LIST and DESCRIBE: what there is, as tables.
 
+pub mod queries;
+
 use super::config::{PROPERTIES, Properties};
-use super::session::{QueryState, QueryStatus, TableResult};
+use super::session::{QueryStatus, TableResult};
 use crate::broker::TopicInfo;
 use crate::catalog::{Catalog, Source};
 use crate::error::{Error, Result, did_you_mean};
@@ -29,31 +31,6 @@ pub fn sources(catalog: &Catalog, kind: SourceKind) -> TableResult {
     });
     let title = if kind == SourceKind::Stream { "Stream" } else { "Table" };
     table(&[title, "Topic", "Key Format", "Value Format", "Window", "Query"], rows.collect())
-}
-
-/// `SHOW QUERIES`.
-pub fn queries(queries: &[QueryStatus], extended: bool) -> TableResult {
-    let state = |state: &QueryState| match state {
-        QueryState::Restoring => "RESTORING".to_owned(),
-        QueryState::Running => "RUNNING".to_owned(),
-        QueryState::Paused => "PAUSED".to_owned(),
-        QueryState::Error(reason) => format!("ERROR: {reason}"),
-    };
-    let rows = queries.iter().map(|query| {
-        let mut row = vec![query.id.clone(), state(&query.state), query.sink.clone(), query.sink_topic.clone()];
-        if extended {
-            let counters = [query.rows_in, query.rows_out, query.rows_late, query.errors, query.lag];
-            row.extend(counters.map(|n| n.to_string()));
-        }
-        row.push(one_line(&query.sql));
-        row
-    });
-    let mut columns = vec!["Query", "State", "Sink", "Sink Topic"];
-    if extended {
-        columns.extend(["Rows In", "Rows Out", "Late", "Errors", "Lag"]);
-    }
-    columns.push("Statement");
-    table(&columns, rows.collect())
 }
 
 fn one_line(sql: &str) -> String {
@@ -144,7 +121,13 @@ pub fn describe(source: &Source) -> TableResult {
 }
 
 /// `DESCRIBE source EXTENDED`.
-pub fn describe_extended(source: &Source, partitions: Option<i32>, readers: &[String], writers: &[String]) -> String {
+pub fn describe_extended(
+    source: &Source,
+    partitions: Option<i32>,
+    readers: &[String],
+    writers: &[String],
+    queries: &[QueryStatus],
+) -> String {
     let mut text = format!("{} {}\n", source.kind, source.name);
     let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<14}{value}\n"));
     line("topic", &source.topic);
@@ -166,6 +149,9 @@ pub fn describe_extended(source: &Source, partitions: Option<i32>, readers: &[St
     for column in &source.schema.columns {
         let role = if column.namespace == Namespace::Key { "  KEY" } else { "" };
         text.push_str(&format!("  {:<24}{}{role}\n", column.name, column.ty));
+    }
+    for query in queries.iter().filter(|query| writers.contains(&query.id)) {
+        text.push_str(&format!("\n{}\n{}", query.id, queries::runtime(query)));
     }
     text
 }

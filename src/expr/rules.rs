@@ -30,9 +30,9 @@ pub(super) fn resolve_type(ty: &TypeExpr) -> Result<SqlType> {
             }
         },
         TypeExpr::Decimal(precision, scale) => {
-            if *precision == 0 || scale > precision || *precision > DECIMAL_PRECISION_MAX {
+            if *precision == 0 || scale > precision || *scale > DECIMAL_PRECISION_MAX {
                 return Err(Error::semantic(format!("DECIMAL({precision}, {scale}) is no type"))
-                    .hint(format!("The precision is 1 to {DECIMAL_PRECISION_MAX}, the scale at most the precision.")));
+                    .hint(format!("The scale is at most the precision, and at most {DECIMAL_PRECISION_MAX}.")));
             }
             SqlType::Decimal(*precision, *scale)
         }

@@ -49,8 +49,9 @@ fn decimal(precision: u8, scale: u8) -> Result<SqlType> {
     let message = match (precision, scale) {
         (0, _) => "the precision of a DECIMAL must be at least 1".to_owned(),
         (p, s) if s > p => format!("DECIMAL({p}, {s}) has more digits after the point than digits"),
-        (p, _) if p > DECIMAL_PRECISION_MAX => {
-            return Err(Error::unsupported(format!("DECIMAL with {p} digits"))
+        // The type may promise more digits than a value can have; those that need them are errors of the data.
+        (_, s) if s > DECIMAL_PRECISION_MAX => {
+            return Err(Error::unsupported(format!("DECIMAL with {s} digits after the point"))
                 .hint(format!("At most {DECIMAL_PRECISION_MAX} digits are held exactly.")));
         }
         (p, s) => return Ok(SqlType::Decimal(p, s)),

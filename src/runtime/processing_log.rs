@@ -50,21 +50,23 @@ impl Entry {
     }
 }
 
-/// Columns of the stream over the log.
+/// Columns of the stream over the log, with what they hold.
+pub const COLUMNS: &[(&str, SqlType, &str)] = &[
+    ("TIME", SqlType::BigInt, "when it was noticed, epoch milliseconds"),
+    ("QUERY", SqlType::String, "id of the query"),
+    ("KIND", SqlType::String, "`deserialization`, `expression` or `production`"),
+    ("TOPIC", SqlType::String, "topic of the record; empty when no single record is the cause"),
+    ("TOPIC_PARTITION", SqlType::Int, "partition of the record, or -1"),
+    ("TOPIC_OFFSET", SqlType::BigInt, "offset of the record, or -1"),
+    ("PLACE", SqlType::String, "`key`, `value` or `timestamp` of the record, or the column or expression"),
+    ("REASON", SqlType::String, "why"),
+    ("RECORD_KEY", SqlType::Bytes, "key of the record, as it was read"),
+    ("RECORD_VALUE", SqlType::Bytes, "value of the record, as it was read"),
+];
+
+/// Schema of the stream over the log.
 pub fn schema() -> LogicalSchema {
-    let columns = [
-        ("TIME", SqlType::BigInt),
-        ("QUERY", SqlType::String),
-        ("KIND", SqlType::String),
-        ("TOPIC", SqlType::String),
-        ("TOPIC_PARTITION", SqlType::Int),
-        ("TOPIC_OFFSET", SqlType::BigInt),
-        ("PLACE", SqlType::String),
-        ("REASON", SqlType::String),
-        ("RECORD_KEY", SqlType::Bytes),
-        ("RECORD_VALUE", SqlType::Bytes),
-    ];
-    LogicalSchema::new(columns.map(|(name, ty)| Column::value(name, ty)).to_vec(), false)
+    LogicalSchema::new(COLUMNS.iter().map(|(name, ty, _)| Column::value(*name, ty.clone())).collect(), false)
 }
 
 /// Topic of the log of a service.

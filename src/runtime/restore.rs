@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::metrics::QueryMetrics;
+use super::metrics::restoring::Restoring;
 use crate::broker::{Broker, Consumer, ConsumerOptions, Start, TopicPartition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::{Position, StateStore};
@@ -41,6 +42,8 @@ pub struct Restore {
     began_us: i64,
     progress_us: i64,
     told_us: i64,
+    /// For the query's numbers.
+    _restoring: Restoring,
 }
 
 enum Phase {
@@ -62,16 +65,38 @@ impl Restore {
         let end = broker.high_watermark(&changelog)?;
         let (start, _) = broker.offsets(&changelog)?;
         let mut next = start;
+        let mut local = false;
         if let Some(position) = store.local() {
             let incarnation = broker.incarnation(&changelog.topic)?;
             match unfit(&position, start..=end.max(start), &incarnation, clock.now_ms()) {
                 None => {
-                    next = position.offset;
+                    (next, local) = (position.offset, true);
                     store.accept_local();
                 }
                 Some(why) => store.discard_local(&why),
             }
         }
+        Ok(Self::new((broker, clock, metrics), changelog, next..end, local))
+    }
+
+    /// Of a store that has all records of the changelog before `next`.
+    pub fn resume(
+        broker: &Arc<dyn Broker>,
+        clock: &Arc<dyn Clock>,
+        metrics: &Arc<QueryMetrics>,
+        changelog: TopicPartition,
+        next: i64,
+    ) -> Result<Self> {
+        let end = broker.high_watermark(&changelog)?;
+        Ok(Self::new((broker, clock, metrics), changelog, next..end, true))
+    }
+
+    fn new(
+        (broker, clock, metrics): (&Arc<dyn Broker>, &Arc<dyn Clock>, &Arc<QueryMetrics>),
+        changelog: TopicPartition,
+        records: std::ops::Range<i64>,
+        local: bool,
+    ) -> Self {
         let now_us = clock.monotonic_us();
         let mut restore = Self {
             broker: broker.clone(),
@@ -79,16 +104,18 @@ impl Restore {
             metrics: metrics.clone(),
             changelog,
             phase: Phase::Settle,
-            next,
-            end,
+            next: records.start,
+            end: records.end,
             restored: 0,
             told_remaining: 0,
             began_us: now_us,
             progress_us: now_us,
             told_us: now_us,
+            _restoring: Restoring::begin(metrics, clock),
         };
         restore.tell_remaining();
-        Ok(restore)
+        restore.tell_beginning(local);
+        restore
     }
 
     /// Goes on for about `max_wait`; whether the store is restored.
@@ -151,13 +178,20 @@ impl Restore {
         Ok(())
     }
 
+    fn tell_beginning(&self, local: bool) {
+        let (changelog, records) = (&self.changelog, self.told_remaining);
+        if records > 0 {
+            tracing::info!(%changelog, records, local, "restoring a store");
+        }
+    }
+
     fn finish(&mut self) {
         self.phase = Phase::Done;
         self.next = self.next.max(self.end);
         self.tell_remaining();
         let (changelog, restored) = (&self.changelog, self.restored);
         let ms = (self.clock.monotonic_us() - self.began_us) / 1000;
-        if ms > 1000 {
+        if restored > 0 || ms > 1000 {
             tracing::info!(%changelog, restored, ms, "store restored");
         } else {
             tracing::debug!(%changelog, restored, ms, "store restored");
@@ -203,7 +237,12 @@ impl Drop for Restore {
 }
 
 /// Why a local checkpoint cannot be continued from.
-fn unfit(position: &Position, there: std::ops::RangeInclusive<i64>, incarnation: &str, now_ms: i64) -> Option<String> {
+pub(super) fn unfit(
+    position: &Position,
+    there: std::ops::RangeInclusive<i64>,
+    incarnation: &str,
+    now_ms: i64,
+) -> Option<String> {
     let Position { offset, at_ms, .. } = *position;
     if position.incarnation != incarnation {
         return Some("its changelog was deleted and made again".to_owned());

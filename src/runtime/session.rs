@@ -7,7 +7,7 @@
 //! **Invariant:** only [`Session::step`] and [`Session::commit`] move a session, and they wait for nothing but the
 //! broker: a simulation drives many sessions on one thread.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use arrow::array::ArrayRef;
@@ -15,22 +15,24 @@ use arrow::array::ArrayRef;
 use super::build::Blueprint;
 use super::checkpoint::{Checkpoints, Save};
 use super::holdings::{Holdings, inputs_of, take_back};
-use super::metrics::QueryMetrics;
+use super::position::incarnation;
 use super::processing_log::Entry;
 use super::purge::Purges;
 use super::recovery::Recovery;
+use super::round::TaskInput;
 use super::task::{Output, Task, TaskIo};
 use super::worker::{Rows, WorkerConfig};
-use crate::broker::{
-    CommittedOffset, Consumer, ConsumerOptions, OutRecord, Producer, ProducerOptions, Start, TopicPartition,
-};
+use crate::broker::{CommittedOffset, Consumer, ConsumerOptions, OutRecord, Producer, ProducerOptions, TopicPartition};
 use crate::change::{ChangeBatch, RecordSet};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::operator::{TableCodec, lookup, scan};
 use crate::state::StateStore;
 
 /// Rows that may wait on one input before its partition is paused.
 const QUEUED_ROWS_MAX: usize = 50_000;
+/// Bytes that may wait on all inputs together before those with more than their share are paused. One without rows is
+/// never paused, so that what waits for it can go on.
+const QUEUED_BYTES_MAX: usize = 64 << 20;
 /// How long a step waits for a changelog.
 const RESTORE_WAIT: Duration = Duration::from_millis(50);
 /// How long pull queries wait for the worker's first partitions; a worker that gets none answers then.
@@ -125,11 +127,13 @@ impl Session {
         let wait = if self.busy || !self.recovering.is_empty() { Duration::ZERO } else { wait };
         let poll = self.consumer.poll(records_max, wait)?;
         if !poll.revoked.is_empty() {
+            self.config.metrics.partitions_revoked(&poll.revoked);
             self.commit_and(Save::All)?;
             self.recovering.retain(|recovery| !recovery.inputs().iter().any(|input| poll.revoked.contains(input)));
             self.holdings.revoke(&poll.revoked);
         }
         if !poll.assigned.is_empty() {
+            self.config.metrics.partitions_assigned(self.index, &poll.assigned);
             self.commit()?;
             self.assign(poll.assigned)?;
             self.answers_from_us = self.config.clock.monotonic_us();
@@ -145,6 +149,8 @@ impl Session {
         self.holdings.tasks.iter_mut().try_for_each(Task::relieve)?;
         self.throttle()?;
         self.report_lag();
+        let now_us = self.config.clock.monotonic_us();
+        self.config.metrics.stepped(self.index, &self.holdings.tasks, now_us);
         Ok(())
     }
 
@@ -230,6 +236,10 @@ impl Session {
 
     /// One epoch, and local checkpoints of tasks.
     pub fn commit_and(&mut self, save: Save) -> Result<()> {
+        if save == Save::All {
+            // Its records would lie behind the checkpoints' positions, and be read again.
+            self.commit()?;
+        }
         let now_ms = self.config.clock.now_ms();
         let mut io = TaskIo {
             out: &mut self.out,
@@ -238,7 +248,7 @@ impl Session {
             coalesce: self.config.coalesce,
             now_ms,
         };
-        let mut anything = false;
+        let mut anything = !io.log.is_empty();
         for task in &mut self.holdings.tasks {
             anything |= task.prepare_commit(&mut io)?;
         }
@@ -253,10 +263,11 @@ impl Session {
         self.write_log(now_ms)?;
         let offsets: Vec<Vec<CommittedOffset>> =
             self.holdings.tasks.iter().map(|task| task.offsets(self.epoch)).collect();
+        let asked_us = self.config.clock.monotonic_us();
         self.out.producer.commit(&offsets.concat(), self.consumer.group_metadata().as_ref())?;
         self.out.begun = false;
         self.out.sent = 0;
-        QueryMetrics::add(&self.config.metrics.commits, 1);
+        self.config.metrics.committed(self.config.clock.monotonic_us() - asked_us);
         let tasks = &mut self.holdings.tasks;
         tasks.iter_mut().zip(offsets).try_for_each(|(task, offsets)| task.committed(offsets))?;
         self.checkpoints.after_commit(pending, tasks, self.config.clock.monotonic_us())?;
@@ -287,7 +298,7 @@ impl Session {
     fn write_log(&mut self, now_ms: i64) -> Result<()> {
         let query = &self.config.blueprint.query_id;
         for entry in std::mem::take(&mut self.log) {
-            tracing::debug!(query, topic = entry.topic, offset = entry.offset, reason = entry.reason, "bad record");
+            tracing::debug!(topic = entry.topic, offset = entry.offset, reason = entry.reason, "bad record");
             if let Some(topic) = &self.config.processing_log {
                 let json = entry.to_json(query, now_ms);
                 let value = Some(json.as_slice());
@@ -299,6 +310,9 @@ impl Session {
 
     /// Tasks whose inputs are now all ours: as they were before the rebalance, or restored.
     fn assign(&mut self, assigned: Vec<TopicPartition>) -> Result<()> {
+        if let Some(new) = assigned.iter().find(|partition| !self.config.blueprint.expects(partition)) {
+            return Err(Error::new(ErrorKind::Unavailable, format!("partition {new} was added to its topic")));
+        }
         let wanted = self.holdings.assign(assigned, &self.config.blueprint);
         let mut aside = self.holdings.take_aside();
         for wanted in wanted {
@@ -312,8 +326,7 @@ impl Session {
                     task
                 }
                 None => {
-                    let first_offset = |sub: usize, input: &TopicPartition| self.first_offset(sub, input);
-                    let recovery = Recovery::begin(wanted, committed, &self.config, &first_offset)?;
+                    let recovery = Recovery::begin(wanted, committed, &self.config, &mut self.log)?;
                     for input in recovery.inputs() {
                         self.consumer.seek(input, recovery.position(&input.topic))?;
                     }
@@ -324,6 +337,9 @@ impl Session {
                 }
             };
             self.holdings.add(task);
+        }
+        if self.recovering.is_empty() {
+            self.config.metrics.tasks_ready(self.index, self.holdings.tasks.len());
         }
         Ok(())
     }
@@ -342,32 +358,39 @@ impl Session {
         }
         if self.recovering.is_empty() {
             self.answers_from_us = self.config.clock.monotonic_us();
+            self.config.metrics.tasks_ready(self.index, self.holdings.tasks.len());
         }
         Ok(())
     }
 
-    /// Where an input without committed offset starts.
-    ///
-    /// > KSQL: tables always start at the earliest record.
-    fn first_offset(&self, sub_topology: usize, input: &TopicPartition) -> Result<i64> {
-        let (first, end) = self.config.broker.offsets(input)?;
-        let internal = self.config.blueprint.reads_whole(sub_topology, &input.topic);
-        Ok(match self.config.start {
-            Start::Latest if !internal => end,
-            _ => first,
-        })
+    /// Whether a topic that it reads was deleted and made anew: it would be read on from the old one's offsets.
+    pub fn reads_old_topics(&self) -> Result<bool> {
+        let inputs = self.holdings.tasks.iter().flat_map(|task| &task.inputs).filter(|input| input.incarnation != 0);
+        let known: BTreeSet<(&str, u64)> = inputs.map(|input| (&*input.topic, input.incarnation)).collect();
+        for (topic, known) in known {
+            let now = incarnation(&self.config.broker.incarnation(topic)?);
+            if now != 0 && now != known {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Pauses partitions that are far ahead.
     fn throttle(&mut self) -> Result<()> {
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
+        let inputs = || self.holdings.tasks.iter().flat_map(|task| &task.inputs);
+        let bytes: usize = inputs().map(TaskInput::queued_bytes).sum();
+        let share = QUEUED_BYTES_MAX / inputs().count().max(1);
         for task in &self.holdings.tasks {
             for (input, partition) in task.inputs.iter().zip(inputs_of(task)) {
                 let queued = input.queued();
                 let is_paused = self.holdings.paused.contains(&partition);
-                if !is_paused && queued > QUEUED_ROWS_MAX {
+                let too_much = bytes > QUEUED_BYTES_MAX && input.queued_bytes() > share;
+                let little = bytes < QUEUED_BYTES_MAX / 2 || input.queued_bytes() < share / 2;
+                if !is_paused && (queued > QUEUED_ROWS_MAX || too_much) {
                     pause.push(partition);
-                } else if is_paused && queued < QUEUED_ROWS_MAX / 2 {
+                } else if is_paused && queued < QUEUED_ROWS_MAX / 2 && little {
                     resume.push(partition);
                 }
             }

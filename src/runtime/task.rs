@@ -7,9 +7,10 @@ use super::processing_log::Entry;
 use super::progress::Progress;
 use super::round::{RoundPart, TaskInput, any_headers, headers_of, next_round};
 use super::sink::{HeadersOf, RepartitionWriter, SinkWriter};
+use super::standby::Lease;
 use crate::broker::{CommittedOffset, OutRecord, TopicPartition};
 use crate::change::{ChangeBatch, RecordSet};
-use crate::error::Result;
+use crate::error::{RecordError, Result};
 use crate::operator::{Input, Operator, OperatorContext, RowError};
 use crate::state::{Position, StateStore};
 use crate::time::NO_TIME;
@@ -91,6 +92,7 @@ pub struct Task {
     last_arrival_us: i64,
     touched: bool,
     known: Vec<CommittedOffset>,
+    lease: Option<Lease>,
     /// Stores changed since their local checkpoint.
     unsaved: bool,
     /// The last commit changed stores.
@@ -120,6 +122,7 @@ impl Task {
             last_arrival_us: monotonic_us,
             touched: false,
             known: Vec::new(),
+            lease: None,
             unsaved: true,
             changed: false,
         }
@@ -217,7 +220,7 @@ impl Task {
     pub fn offsets(&self, epoch: u64) -> Vec<CommittedOffset> {
         let of_input = |input: &TaskInput| {
             let (offset, rows_done) = input.position();
-            let progress = Progress { epoch, rows_done, stream_time: self.stream_time };
+            let progress = Progress { epoch, rows_done, stream_time: self.stream_time, topic: input.incarnation };
             let partition = TopicPartition::new(input.topic.clone(), self.partition);
             CommittedOffset { partition, offset, metadata: progress.to_metadata() }
         };
@@ -236,6 +239,11 @@ impl Task {
     /// The group's offsets that the stores belong to.
     pub fn know(&mut self, offsets: Vec<CommittedOffset>) {
         self.known = offsets;
+    }
+
+    /// Its stores are its own as long as it lives.
+    pub fn hold(&mut self, lease: Option<Lease>) {
+        self.lease = lease;
     }
 
     /// The group's offsets that the stores belong to, unless somebody else committed since.
@@ -305,17 +313,14 @@ impl Task {
                         self.touched = true;
                         let (written, errors) = sink.write(&batch, self.partition, headers, io.out)?;
                         QueryMetrics::add(&io.metrics.rows_out, written);
-                        let errors = errors
-                            .into_iter()
-                            .map(|(seq, error)| RowError { seq, place: error.place, reason: error.reason })
-                            .collect();
-                        report(errors, parts, "production", io);
+                        report(row_errors(errors), parts, "production", io);
                     }
                 }
                 NodeKind::Repartition(sink) => {
                     for batch in ports.swap_remove(0) {
                         self.touched = true;
-                        sink.write(&batch, self.partition, io.now_ms, io.out)?;
+                        let errors = sink.write(&batch, self.partition, io.now_ms, io.out)?;
+                        report(row_errors(errors), parts, "production", io);
                     }
                 }
                 NodeKind::Collect => {
@@ -349,6 +354,11 @@ fn run_operator(
         Phase::StreamTime => operator.on_stream_time(cx),
         Phase::Commit => operator.on_commit(cx),
     }
+}
+
+fn row_errors(errors: Vec<(u64, RecordError)>) -> Vec<RowError> {
+    let errors = errors.into_iter();
+    errors.map(|(seq, error)| RowError { seq, place: error.place, reason: error.reason }).collect()
 }
 
 /// Errors of rows to log entries, with the record that each row came from.

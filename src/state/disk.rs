@@ -161,6 +161,16 @@ impl DiskStore {
         self.data.0.is_empty().map_err(failed)
     }
 
+    /// About how many keys it holds: deletions and repeated writes count until they are compacted.
+    pub(super) fn rows(&self) -> usize {
+        self.data.0.approximate_len()
+    }
+
+    /// Size of its tables.
+    pub(super) fn bytes(&self) -> u64 {
+        self.data.0.disk_space()
+    }
+
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         Ok(self.data.0.get(key).map_err(failed)?.map(|value| value.to_vec()))
     }

@@ -331,6 +331,17 @@ impl StateBase for LayeredBase {
         self.bytes
     }
 
+    fn rows(&self) -> usize {
+        match (&self.memory, &self.disk) {
+            (Memory::Part, Some(disk)) => disk.rows().max(self.map.len()),
+            _ => self.map.len(),
+        }
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        self.disk.as_ref().map_or(0, DiskStore::bytes)
+    }
+
     fn local(&self) -> Option<Position> {
         self.found.as_ref().map(|mark| mark.position.clone())
     }

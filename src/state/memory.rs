@@ -43,4 +43,8 @@ impl StateBase for MemoryBase {
     fn memory_bytes(&self) -> usize {
         self.bytes
     }
+
+    fn rows(&self) -> usize {
+        self.map.len()
+    }
 }

@@ -19,6 +19,12 @@ pub trait StateBase: Send {
     fn apply(&mut self, writes: &mut dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<()>;
     /// Rough memory held, in bytes.
     fn memory_bytes(&self) -> usize;
+    /// About how many keys there are, for people.
+    fn rows(&self) -> usize;
+    /// Rough size of what is on the local disk.
+    fn disk_bytes(&self) -> u64 {
+        0
+    }
 
     /// How far a checkpoint that an earlier process left on the local disk goes, while nobody decided about it: either
     /// it is accepted, or discarded.
@@ -182,6 +188,16 @@ impl StateStore {
     /// Whether checkpoints go anywhere.
     pub fn keeps_checkpoints(&self) -> bool {
         self.base.keeps_checkpoints()
+    }
+
+    /// See [`StateBase::rows`].
+    pub fn rows(&self) -> usize {
+        self.base.rows()
+    }
+
+    /// See [`StateBase::disk_bytes`].
+    pub fn disk_bytes(&self) -> u64 {
+        self.base.disk_bytes()
     }
 
     /// Rough memory held, in bytes.

@@ -2,6 +2,7 @@
 
 mod demo;
 mod explain;
+mod metrics;
 mod program;
 mod run;
 mod sql;

@@ -4,6 +4,7 @@ mod broker;
 mod cli;
 mod engine;
 mod kafka;
+mod observe;
 mod processes;
 mod recomputed;
 mod reference;

@@ -10,6 +10,8 @@ use eddyline::cli::config::KEYS;
 use eddyline::engine::config::PROPERTIES;
 use eddyline::engine::test_runner::{self, Causes, Options};
 use eddyline::expr::functions::{FunctionDoc, FunctionKind, all};
+use eddyline::observe::METRICS;
+use eddyline::runtime::processing_log;
 
 fn page(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
@@ -74,23 +76,48 @@ fn the_page_of_functions_is_up_to_date() {
     check("functions.md", &functions());
 }
 
-const BEGIN: &str = "<!-- properties: written by `UPDATE=1 cargo test --test it reference::` -->\n";
-const END: &str = "<!-- end of properties -->\n";
+const COMMAND: &str = "written by `UPDATE=1 cargo test --test it reference::`";
+
+/// The page with the part between the two marks of this name replaced.
+fn with_part(page: &str, name: &str, part: &str) -> String {
+    let (begin, end) = (format!("<!-- {name}: {COMMAND} -->\n"), format!("<!-- end of {name} -->\n"));
+    let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("no {begin}"));
+    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("no {end}"));
+    format!("{before}{begin}{part}{end}{after}")
+}
+
+fn text_of(name: &str) -> String {
+    std::fs::read_to_string(page(name)).unwrap_or_else(|error| panic!("docs/{name}: {error}"))
+}
 
 #[test]
 fn the_page_of_settings_is_up_to_date() {
-    let text = std::fs::read_to_string(page("configuration.md")).expect("docs/configuration.md is readable");
+    let text = text_of("configuration.md");
     for key in KEYS {
         assert!(text.contains(&format!("| `{key}` |")), "docs/configuration.md does not explain the setting {key}");
     }
-    let (before, rest) = text.split_once(BEGIN).expect("the table of properties begins");
-    let (_, after) = rest.split_once(END).expect("the table of properties ends");
     let mut table = String::from("| property | default | |\n|---|---|---|\n");
     for property in PROPERTIES {
         let default = if property.default.is_empty() { String::new() } else { format!("`{}`", property.default) };
         let _ = writeln!(table, "| `{}` | {default} | {} |", property.name, property.about);
     }
-    check("configuration.md", &format!("{before}{BEGIN}{table}{END}{after}"));
+    check("configuration.md", &with_part(&text, "properties", &table));
+}
+
+#[test]
+fn the_page_of_metrics_is_up_to_date() {
+    let mut metrics = String::from("| metric | kind | labels | |\n|---|---|---|---|\n");
+    for metric in METRICS {
+        let labels: String = metric.labels().iter().map(|label| format!(", `{label}`")).collect();
+        let (name, kind) = (metric.name, metric.kind.name());
+        let _ = writeln!(metrics, "| `{name}` | {kind} | `service`{labels} | {} |", metric.about);
+    }
+    let mut columns = String::from("| column | type | |\n|---|---|---|\n");
+    for (name, ty, about) in processing_log::COLUMNS {
+        let _ = writeln!(columns, "| `{name}` | `{ty}` | {about} |");
+    }
+    let text = with_part(&text_of("metrics.md"), "metrics", &metrics);
+    check("metrics.md", &with_part(&text, "columns", &columns));
 }
 
 const CASES_BEGIN: &str = "<!-- cases: written by `UPDATE=1 cargo test --test it reference::` -->\n";

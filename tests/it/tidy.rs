@@ -32,7 +32,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "error", "time",
         ],
     ),
-    ("cli", &["engine", "broker", "sql", "expr", "change", "types", "error", "time"]),
+    ("observe", &["engine", "error", "time"]),
+    ("cli", &["observe", "engine", "broker", "sql", "expr", "change", "types", "error", "time"]),
 ];
 
 /// Crates that only some modules may name.
@@ -41,6 +42,7 @@ const QUARANTINE: &[(&str, &[&str])] = &[
     ("rdkafka", &["broker/kafka"]),
     ("fjall", &["broker/embedded", "state"]),
     ("tokio", &["engine", "cli"]),
+    ("tiny_http", &["observe"]),
     ("clap", &["cli"]),
     ("rustyline", &["cli"]),
     ("miette", &["cli"]),

@@ -16,7 +16,7 @@ use super::error::{crate_failed, failed};
 use super::native::{Failure, NativeConsumer, Rebalance, Received};
 use crate::broker::{CommittedOffset, Consumer, ConsumerOptions, GroupMetadata, Poll, Start, TopicPartition};
 use crate::change::RecordSet;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::time::SystemClock;
 
 /// How long the broker may take for an answer.
@@ -179,9 +179,16 @@ fn read_error(message: &Received<'_>, failure: &Failure) -> Option<Error> {
         | Code::AllBrokersDown
         | Code::Resolve
         | Code::OperationTimedOut
-        | Code::RequestTimedOut
-        | Code::PollExceeded
-        | Code::AutoOffsetReset => None,
+        | Code::RequestTimedOut => None,
+        Code::PollExceeded => Some(Error::new(
+            ErrorKind::Fenced,
+            "this member did not answer its group for longer than max.poll.interval.ms: its partitions went to others",
+        )),
+        // Where reading goes on is for its caller to say, from the committed offsets.
+        Code::AutoOffsetReset => Some(Error::new(
+            ErrorKind::Unavailable,
+            format!("{}-{} cannot be read on from here: {}", message.topic(), message.partition(), failure.text),
+        )),
         _ => Some(failed(&format!("reading {}", message.topic()), failure)),
     }
 }

@@ -9,7 +9,6 @@ use chrono::DateTime;
 use super::board::{Board, QueryLine};
 use crate::cli::duration::format_duration;
 use crate::cli::render;
-use crate::cli::run::state_word;
 use crate::cli::theme::{Label, Theme};
 use crate::engine::{QueryState, QueryStatus};
 
@@ -89,7 +88,7 @@ fn cells(query: &QueryLine) -> [String; 7] {
     let status = &query.status;
     [
         name(status).to_owned(),
-        state_word(&status.state).to_owned(),
+        status.state.name().to_owned(),
         thousands(query.rate_in.round() as u64),
         thousands(query.rate_out.round() as u64),
         thousands(status.lag),
@@ -154,7 +153,7 @@ pub fn report(board: &Board) -> String {
         out.push_str(&format!(
             "  {} {}: in {} ({:.0}/s), out {} ({:.0}/s), lag {}, late {}, errors {}\n",
             name(status),
-            state_word(&status.state),
+            status.state.name(),
             status.rows_in,
             query.rate_in,
             status.rows_out,
@@ -182,7 +181,7 @@ pub fn summary(board: &Board, width: Option<usize>) -> String {
         .map(|QueryLine { status, .. }| {
             vec![
                 name(status).to_owned(),
-                state_word(&status.state).to_owned(),
+                status.state.name().to_owned(),
                 thousands(status.rows_in),
                 thousands(status.rows_out),
                 thousands(status.rows_late),
@@ -226,6 +225,7 @@ fn thousands(n: u64) -> String {
 mod tests {
     use super::*;
     use crate::cli::demo::board::Tail;
+    use crate::engine::QueryNumbers;
 
     fn board() -> Board {
         let mut board = Board::new(60.0);
@@ -241,6 +241,7 @@ mod tests {
             errors: 1,
             lag: 0,
             stream_time: Some(1_600_000_000_000),
+            numbers: QueryNumbers::default(),
         };
         board.take(&[status(0, 0)], 0);
         board.take(&[status(3_000, 60)], 2_000_000);

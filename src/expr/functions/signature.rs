@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 
 use super::ArgType;
-use crate::types::sql_type::DECIMAL_PRECISION_MAX;
 use crate::types::{SqlType, StructField};
 
 /// The type of a parameter or result as far as the declaration fixes it.
@@ -245,7 +244,7 @@ pub(crate) fn common_type(a: &SqlType, b: &SqlType) -> Option<SqlType> {
     match (a, b) {
         (SqlType::Decimal(p1, s1), SqlType::Decimal(p2, s2)) => {
             let (scale, whole) = (*s1.max(s2), (p1 - s1).max(p2 - s2));
-            Some(SqlType::Decimal((whole + scale).min(DECIMAL_PRECISION_MAX), scale))
+            Some(SqlType::Decimal(whole.saturating_add(scale), scale))
         }
         (SqlType::Decimal(..), SqlType::Int | SqlType::BigInt) => common_type(a, &as_decimal(b)?),
         (SqlType::Int | SqlType::BigInt, SqlType::Decimal(..)) => common_type(&as_decimal(a)?, b),

@@ -42,3 +42,9 @@ INSERT INTO s (k, a, b, m) VALUES (1, ARRAY[3, 1, 3], ARRAY[1, 7], MAP('p' := 5)
 ASSERT VALUES c (k, n, has2, differing, u, e, sorted, high, sliced, joined, ks)
   VALUES (1, 3, false, ARRAY[3, 1], ARRAY[3, 1, 7], ARRAY[3], ARRAY[3, 3, 1], 3, ARRAY[1, 3], '3-1-3', ARRAY['p']);
 ASSERT NO MORE VALUES c;
+
+--@test: maps are walked by the hash codes of their keys, as in Java
+CREATE STREAM bags (id INT KEY, bag MAP<VARCHAR, INT>) WITH (KAFKA_TOPIC = 'bags', VALUE_FORMAT = 'JSON');
+CREATE STREAM walked AS SELECT id, REDUCE(bag, '', (said, k, v) => CONCAT(said, k)) AS said, MAP_KEYS(bag) AS ks, MAP_VALUES(bag) AS vs FROM bags;
+INSERT INTO bags VALUES (1, MAP('c' := 3, 'b' := 2, 'a' := 1));
+ASSERT VALUES walked (id, said, ks, vs) VALUES (1, 'abc', ARRAY['a', 'b', 'c'], ARRAY[1, 2, 3]);

@@ -122,3 +122,10 @@ INSERT INTO c (id, z, ROWTIME) VALUES (1, 'c2', 4000);
 ASSERT VALUES j (id, x, y, z, ROWTIME) VALUES (1, 'a1', 'b1', 'c1', 3000);
 ASSERT VALUES j (id, x, y, z, ROWTIME) VALUES (1, 'a1', 'b1', 'c2', 4000);
 ASSERT NO MORE VALUES j;
+
+--@test: windowed streams of different sizes meet where their windows begin
+CREATE STREAM hops (id INT KEY, v INT) WITH (KAFKA_TOPIC = 'hops', VALUE_FORMAT = 'JSON', WINDOW_TYPE = 'HOPPING', WINDOW_SIZE = '4 SECONDS');
+CREATE STREAM tumbles (id INT KEY, v INT) WITH (KAFKA_TOPIC = 'tumbles', VALUE_FORMAT = 'JSON', WINDOW_TYPE = 'TUMBLING', WINDOW_SIZE = '1 SECOND');
+-- The windows' ends are each source's own, the result has those of the left one.
+CREATE STREAM met AS SELECT h.id, h.WINDOWEND AS hop_end, t.WINDOWEND AS tumble_end FROM hops h JOIN tumbles t WITHIN 1 MINUTE ON h.id = t.id;
+ASSERT STREAM met (h_id INT KEY, hop_end BIGINT, tumble_end BIGINT) WITH (KAFKA_TOPIC = 'MET', VALUE_FORMAT = 'JSON', WINDOW_TYPE = 'HOPPING', WINDOW_SIZE = '4 SECONDS');

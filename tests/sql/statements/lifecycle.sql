@@ -71,3 +71,19 @@ INSERT INTO s (k, v) VALUES (1, 6);
 ASSERT VALUES t (k, total) VALUES (1, 10);
 ASSERT VALUES t (k, total) VALUES (1, 16);
 ASSERT NO MORE VALUES t;
+
+--@test: what a script relies on is asserted first
+ASSERT NOT EXISTS TOPIC parcels;
+CREATE STREAM parcels (id INT KEY, grams INT) WITH (KAFKA_TOPIC = 'parcels', PARTITIONS = 3, KEY_FORMAT = 'KAFKA', VALUE_FORMAT = 'AVRO');
+ASSERT TOPIC parcels WITH (PARTITIONS = 3) TIMEOUT 5 SECONDS;
+ASSERT SCHEMA SUBJECT 'parcels-value';
+ASSERT NOT EXISTS SCHEMA SUBJECT 'parcels-key';
+ASSERT SCHEMA SUBJECT 'parcels-value' ID 1;
+ASSERT NOT EXISTS SCHEMA ID 2;
+-- A new column is a new version of the schema.
+ALTER STREAM parcels ADD COLUMN city VARCHAR;
+ASSERT SCHEMA ID 2;
+
+--@test: an assertion about a schema names one
+--@expected.error: ASSERT SCHEMA without
+ASSERT SCHEMA;

@@ -45,3 +45,14 @@ CREATE TABLE p AS SELECT a, k FROM t PARTITION BY a;
 --@expected.message: key
 CREATE STREAM s (k VARCHAR KEY, a INT) WITH (KAFKA_TOPIC = 's', VALUE_FORMAT = 'JSON');
 CREATE STREAM p AS SELECT k FROM s PARTITION BY a;
+
+--@test: keys as the projection selects them, where that is asked for
+SET 'ksql.new.query.planner.enabled' = 'true';
+CREATE STREAM parcels (city VARCHAR KEY, number INT KEY, grams INT) WITH (KAFKA_TOPIC = 'parcels', FORMAT = 'JSON');
+CREATE STREAM turned AS SELECT number, city, grams FROM parcels;
+CREATE STREAM weights AS SELECT grams FROM parcels;
+INSERT INTO parcels VALUES ('Oslo', 4, 750);
+ASSERT STREAM turned (number INT KEY, city VARCHAR KEY, grams INT) WITH (KAFKA_TOPIC = 'TURNED', FORMAT = 'JSON');
+ASSERT VALUES turned (number, city, grams) VALUES (4, 'Oslo', 750);
+ASSERT STREAM weights (grams INT) WITH (KAFKA_TOPIC = 'WEIGHTS', KEY_FORMAT = 'NONE', VALUE_FORMAT = 'JSON');
+ASSERT VALUES weights (grams) VALUES (750);

@@ -154,3 +154,61 @@ fn delimited_sources_hold_no_nested_state() {
     let delimited = FINAL.replace("COLLECT_LIST", "AVG").replace("value_format='JSON'", "value_format='DELIMITED'");
     assert!(outcomes(&delimited)[0].clone().unwrap_err().contains("DELIMITED"));
 }
+
+/// The start is what keys carry of a window: the sizes may differ, and rows move whose keys name a schema.
+#[test]
+fn windows_of_different_sizes_meet() {
+    let source = |name: &str, kind: &str, size: u8| {
+        format!(
+            "CREATE STREAM {name} (id INT KEY, v INT) WITH (kafka_topic='{name}', key_format='FORMAT', \
+             value_format='JSON', window_type='{kind}', window_size='{size} seconds');"
+        )
+    };
+    let record = |topic: &str, v: u8, start: i64, end: i64| {
+        format!(
+            r#"{{"topic": "{topic}", "key": 7, "value": {{"v": {v}}}, "timestamp": {start}, "window": {{"start": {start}, "end": {end}, "type": "time"}}}}"#
+        )
+    };
+    let document = format!(
+        r#"{{"tests": [{{"name": "met", "statements": ["{}", "{}",
+           "CREATE STREAM met AS SELECT l.id AS id, l.v AS a, r.v AS b, r.windowend AS e FROM l JOIN r WITHIN 1 MINUTE ON l.id = r.id;"],
+           "inputs": [{}, {}, {}],
+           "outputs": [{{"topic": "MET", "key": 7, "value": {{"A": 1, "B": 3, "E": 5000}}, "timestamp": 4000,
+                         "window": {{"start": 4000, "end": 8000, "type": "time"}}}}]}}]}}"#,
+        source("l", "hopping", 4),
+        source("r", "tumbling", 1),
+        record("l", 1, 4000, 8000),
+        record("l", 2, 5000, 9000),
+        record("r", 3, 4000, 5000),
+    );
+    for format in ["KAFKA", "JSON", "JSON_SR"] {
+        assert_eq!(outcomes(&document.replace("FORMAT", format)), [Ok(())], "{format}");
+    }
+}
+
+/// Those of ksqlDB's test build, as an embedder would register them.
+#[test]
+fn functions_of_the_test_build_are_there() {
+    let document = |call: &str, results: [&str; 2]| {
+        let output = |result: &str| format!(r#"{{"topic": "T", "key": 1, "value": {{"R": {result}}}}}"#);
+        format!(
+            r#"{{"tests": [{{"name": "t", "statements": ["CREATE STREAM s (k INT KEY, n BIGINT, t STRING) WITH (kafka_topic='s', value_format='JSON');",
+               "CREATE TABLE t AS SELECT k, {call} AS r FROM s GROUP BY k;"],
+               "inputs": [{{"topic": "s", "key": 1, "value": {{"n": 2, "t": "abc"}}}}, {{"topic": "s", "key": 1, "value": {{"n": 5, "t": null}}}}],
+               "outputs": [{}, {}]}}]}}"#,
+            output(results[0]),
+            output(results[1])
+        )
+    };
+    for (call, results) in [
+        ("TEST_UDAF(n)", ["2", "7"]),
+        ("VAR_ARG(n, t, 'xy')", ["7", "14"]),
+        ("MID_VAR_ARG(n, t, 10, 20)", ["35", "40"]),
+        ("MULTI_ARG(n, t, 3, 'z')", ["9", "14"]),
+        ("OBJ_COL_ARG(CAST(n AS INT), t, n, MAP('a' := n))", ["[2]", "[2]"]),
+    ] {
+        assert_eq!(outcomes(&document(call, results)), [Ok(())], "{call}");
+    }
+    let refused = outcomes(&document("MID_VAR_ARG(n, t, 10)", ["0", "0"]));
+    assert!(refused[0].as_ref().is_err_and(|why| why.contains("does not accept")), "{refused:?}");
+}
