@@ -236,6 +236,10 @@ impl Session {
 
     /// One epoch, and local checkpoints of tasks.
     pub fn commit_and(&mut self, save: Save) -> Result<()> {
+        if save == Save::All {
+            // Its records would lie behind the checkpoints' positions, and be read again.
+            self.commit()?;
+        }
         let now_ms = self.config.clock.now_ms();
         let mut io = TaskIo {
             out: &mut self.out,

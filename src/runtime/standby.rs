@@ -101,7 +101,8 @@ impl Standbys {
     pub fn follow(self: &Arc<Self>) -> Result<JoinHandle<()>> {
         let standbys = self.clone();
         let name = format!("{}-standby", self.blueprint.query_id);
-        Ok(std::thread::Builder::new().name(name).spawn(move || standbys.run())?)
+        let span = tracing::error_span!("standby", query = self.blueprint.query_id);
+        Ok(std::thread::Builder::new().name(name).spawn(move || span.in_scope(|| standbys.run()))?)
     }
 
     /// Ends the thread.
@@ -112,13 +113,13 @@ impl Standbys {
     fn run(&self) {
         while !self.stop.load(Ordering::SeqCst) {
             if let Err(error) = self.read() {
-                tracing::warn!(query = self.blueprint.query_id, %error, "copies of stores fall behind");
+                tracing::warn!(%error, "copies of stores fall behind");
                 self.inner().copies.clear();
                 self.clock.sleep(BACKOFF);
             }
         }
         if let Err(error) = self.checkpoint() {
-            tracing::warn!(query = self.blueprint.query_id, %error, "copies of stores were not saved");
+            tracing::warn!(%error, "copies of stores were not saved");
         }
         self.inner().copies.clear();
     }
