@@ -80,7 +80,7 @@ impl EngineConfig {
 }
 
 /// Least memory for state: below it nothing but spilling would be done.
-const STATE_BYTES_MIN: i64 = 8 << 20;
+const STATE_BYTES_MIN: i64 = 64 << 20;
 
 /// A property, its default and what it does.
 pub struct PropertyDoc {

@@ -152,6 +152,11 @@ impl DiskStore {
         Ok(bytes.and_then(|bytes| Mark::decode(&bytes)).filter(|mark| mark.keyspace == self.number()))
     }
 
+    /// About how many entries it has, and bytes.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.data.0.approximate_len(), self.data.0.disk_space() as usize)
+    }
+
     pub(super) fn is_empty(&self) -> Result<bool> {
         self.data.0.is_empty().map_err(failed)
     }
