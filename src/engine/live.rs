@@ -316,7 +316,7 @@ impl Live {
         }
         self.ensure_internal_topics(&blueprint)?;
         let log_topic = processing_log::topic(&self.config.service_id);
-        let workers = self.config.workers.max(1);
+        let workers = self.config.workers;
         let metrics = Arc::new(QueryMetrics::new(workers).with_stores(blueprint.store_names()));
         let properties = &query.properties;
         let config = WorkerConfig {
