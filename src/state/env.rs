@@ -36,6 +36,11 @@ impl StateEnv {
         Self { dir: Some(dir), budget: MemoryBudget::new(memory_bytes), instance, checkpoint_interval_ms }
     }
 
+    /// The same place for a process of another name: for simulations, which cannot draw names.
+    pub fn named(self, instance: &str) -> Self {
+        Self { instance: instance.into(), ..self }
+    }
+
     /// A name of the process: the same after a restart with the same directory, and of no other living process.
     pub fn instance_id(&self) -> &str {
         &self.instance
