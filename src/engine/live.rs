@@ -1,5 +1,6 @@
 //! [`Live`]: queries as workers on a broker.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -299,8 +300,17 @@ impl Live {
     /// Starts a query's workers.
     fn launch(&mut self, query: &QueryStart) -> Result<()> {
         let prefix = self.prefix(&query.id);
-        let partitions = |topic: &str| self.broker.topic(topic).ok().flatten().map(|info| info.partitions);
-        let blueprint = Blueprint::new(&query.id, query.topology.clone(), &prefix, &partitions)?;
+        // A broker that does not answer does not say that a topic is missing.
+        let unanswered = Cell::new(None);
+        let partitions = |topic: &str| match self.broker.topic(topic) {
+            Ok(info) => info.map(|info| info.partitions),
+            Err(error) => {
+                unanswered.set(Some(error));
+                None
+            }
+        };
+        let blueprint = Blueprint::new(&query.id, query.topology.clone(), &prefix, &partitions)
+            .map_err(|error| unanswered.take().unwrap_or(error))?;
         let mut blueprint = blueprint.with_formats(self.formats.clone());
         blueprint.grown_from.extend(self.missing.iter().map(|topic| (topic.clone(), 0)));
         let blueprint = Arc::new(blueprint);
