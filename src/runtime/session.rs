@@ -21,6 +21,7 @@ use super::purge::Purges;
 use super::recovery::Recovery;
 use super::round::TaskInput;
 use super::task::{Output, Task, TaskIo};
+use super::throttle::Throttle;
 use super::worker::{Rows, WorkerConfig};
 use crate::broker::{CommittedOffset, Consumer, ConsumerOptions, OutRecord, Producer, ProducerOptions, TopicPartition};
 use crate::change::{ChangeBatch, RecordSet};
@@ -28,11 +29,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::operator::{TableCodec, lookup, scan};
 use crate::state::StateStore;
 
-/// Rows that may wait on one input before its partition is paused.
-const QUEUED_ROWS_MAX: usize = 50_000;
-/// Bytes that may wait on all inputs together before those with more than their share are paused. One without rows is
-/// never paused, so that what waits for it can go on.
-const QUEUED_BYTES_MAX: usize = 64 << 20;
 /// How long a step waits for a changelog.
 const RESTORE_WAIT: Duration = Duration::from_millis(50);
 /// How long pull queries wait for the worker's first partitions; a worker that gets none answers then.
@@ -386,19 +382,15 @@ impl Session {
     /// Pauses partitions that are far ahead.
     fn throttle(&mut self) -> Result<()> {
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
-        let inputs = || self.holdings.tasks.iter().flat_map(|task| &task.inputs);
-        let bytes: usize = inputs().map(TaskInput::queued_bytes).sum();
-        let share = QUEUED_BYTES_MAX / inputs().count().max(1);
+        let inputs = self.holdings.tasks.iter().flat_map(|task| &task.inputs);
+        let throttle = Throttle::new(inputs.map(TaskInput::queued_bytes));
         for task in &self.holdings.tasks {
             for (input, partition) in task.inputs.iter().zip(inputs_of(task)) {
-                let queued = input.queued();
                 let is_paused = self.holdings.paused.contains(&partition);
-                let too_much = bytes > QUEUED_BYTES_MAX && input.queued_bytes() > share;
-                let little = bytes < QUEUED_BYTES_MAX / 2 || input.queued_bytes() < share / 2;
-                if !is_paused && (queued > QUEUED_ROWS_MAX || too_much) {
-                    pause.push(partition);
-                } else if is_paused && queued < QUEUED_ROWS_MAX / 2 && little {
-                    resume.push(partition);
+                match (is_paused, throttle.is_paused(input.queued(), input.queued_bytes(), is_paused)) {
+                    (false, true) => pause.push(partition),
+                    (true, false) => resume.push(partition),
+                    _ => {}
                 }
             }
         }

@@ -18,15 +18,13 @@ use super::restore::changelog_partition;
 use crate::broker::{Broker, Consumer, ConsumerOptions, Start, TopicPartition};
 use crate::change::RecordSet;
 use crate::error::Result;
-use crate::state::{Loaded, Position, StateEnv, StateStore};
+use crate::state::{Position, StateEnv, StateStore};
 use crate::time::Clock;
 
 /// Records of changelogs read at once.
 const BATCH: usize = 10_000;
 /// Longest wait for records.
 const WAIT: Duration = Duration::from_millis(100);
-/// Keys loaded from a local checkpoint at once.
-const LOAD: usize = 20_000;
 /// Pause after something went wrong.
 const BACKOFF: Duration = Duration::from_secs(1);
 
@@ -234,13 +232,10 @@ impl Standbys {
         if let Some(position) = store.local() {
             match super::restore::unfit(&position, start..=end.max(start), &incarnation, self.clock.now_ms()) {
                 Some(why) => store.discard_local(&why),
-                None => loop {
-                    match store.load_local(LOAD) {
-                        Loaded::More => {}
-                        Loaded::Done => break next = position.offset,
-                        Loaded::Lost => break,
-                    }
-                },
+                None => {
+                    next = position.offset;
+                    store.accept_local();
+                }
             }
         }
         Ok(Copied { store, next: Some(next), incarnation, number: 0 })
