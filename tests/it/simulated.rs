@@ -3,7 +3,7 @@
 use crate::simulation::{Mutation, Options, run};
 
 /// Seeds among which every mutation must be found.
-const SEEDS_FOR_MUTATIONS: u64 = 120;
+const SEEDS_FOR_MUTATIONS: u64 = 400;
 
 fn check(seeds: std::ops::Range<u64>) {
     for seed in seeds {

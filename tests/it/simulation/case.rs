@@ -103,7 +103,7 @@ impl Case {
             commit_records_max: *dice.pick(&[3, 50, 500_000]),
             poll_records_max: *dice.pick(&[2, 7, 40, 1000]),
             steps: dice.between(100, 700),
-            processes_max: dice.between(1, 4),
+            processes_max: *dice.pick(&[1, 2, 3, 3, 4]),
             workers_max: dice.between(1, 2),
             disks: (shape.stateful && dice.percent(disks_percent)).then(|| DiskSettings {
                 memory_bytes: *dice.pick(&[1, 4_000, 1_000_000]),
@@ -111,7 +111,7 @@ impl Case {
             }),
             standbys: shape.stateful && dice.percent(30),
             unseen: *dice.pick(&[0, 0, 30, 100]),
-            trouble: *dice.pick(&[0, 100, 200, 350, 500]),
+            trouble: *dice.pick(&[0, 40, 100, 200, 400]),
         };
         let count = *dice.pick(&[1, 2, 2, 3, 4, 6]);
         let partitions = shape.inputs.iter().map(|input| {

@@ -467,6 +467,21 @@ impl<'a> World<'a> {
         self.arms.lock().expect("one thread").push(Armed { process, step, skip, trouble });
     }
 
+    /// All members move some times in turn, long enough for a rebalance to come to its end.
+    fn everybody(&mut self, records: usize) {
+        for _ in 0..8 {
+            // Processes may crash on the way.
+            for process in (0..self.processes.len()).rev() {
+                let members = self.processes.get(process).map_or(0, |process| process.members.len());
+                for member in 0..members {
+                    if self.processes.get(process).is_some_and(|process| member < process.members.len()) {
+                        self.step_member(process, member, step_once, records);
+                    }
+                }
+            }
+        }
+    }
+
     /// One random thing happens.
     fn happen(&mut self) -> Result<()> {
         let settings = &self.case.settings;
@@ -496,7 +511,8 @@ impl<'a> World<'a> {
             return Ok(());
         }
         match self.dice.roll(100) {
-            0..40 => self.arm(),
+            0..28 => self.arm(),
+            28..40 => self.everybody(poll_max),
             40..46 if !self.processes.is_empty() => {
                 let process = self.dice.roll(self.processes.len());
                 self.crash(process);
