@@ -15,7 +15,7 @@ use crate::state::{StateDir, StateEnv};
 pub struct EngineConfig {
     /// Names the command log, consumer groups and internal topics: one per deployment.
     pub service_id: String,
-    /// Threads per persistent query.
+    /// Threads per persistent query; with none, other processes of the service do the work.
     pub workers: usize,
     /// Defaults of session properties.
     pub properties: BTreeMap<String, String>,

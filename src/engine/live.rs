@@ -230,7 +230,10 @@ impl Live {
     /// Starts what [`Mode::Recall`] left, and goes on to [`Mode::Act`].
     pub fn start_recalled(&mut self) {
         self.mode = Mode::Act;
-        for (query_id, (start, paused)) in std::mem::take(&mut self.recalled) {
+        let recalled = std::mem::take(&mut self.recalled);
+        // What is not there any more was dropped by another process.
+        self.config.state.retain_queries(&|query_id| recalled.contains_key(query_id));
+        for (query_id, (start, paused)) in recalled {
             self.start_or_stall(start);
             if paused && let Some(query) = self.queries.get(&query_id) {
                 query.workers.iter().for_each(|worker| worker.set_paused(true));
@@ -316,7 +319,7 @@ impl Live {
         }
         self.ensure_internal_topics(&blueprint)?;
         let log_topic = processing_log::topic(&self.config.service_id);
-        let workers = self.config.workers.max(1);
+        let workers = self.config.workers;
         let metrics = Arc::new(QueryMetrics::new(workers).with_stores(blueprint.store_names()));
         let properties = &query.properties;
         let config = WorkerConfig {

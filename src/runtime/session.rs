@@ -81,6 +81,8 @@ pub struct Session {
     recovering: VecDeque<Recovery>,
     checkpoints: Checkpoints,
     purges: Purges,
+    /// What went wrong in a read: tasks are half through a flush, and nothing of theirs may be committed.
+    broken: Option<Error>,
 }
 
 impl Session {
@@ -114,12 +116,14 @@ impl Session {
             recovering: VecDeque::new(),
             checkpoints: Checkpoints::default(),
             purges: Purges::default(),
+            broken: None,
         })
     }
 
     /// Fetches at most `records_max` records, waiting for them only when there is nothing else to do, takes part in
     /// rebalances, processes, and commits when it is time.
     pub fn step(&mut self, records_max: usize, wait: Duration) -> Result<()> {
+        self.check()?;
         let wait = if self.busy || !self.recovering.is_empty() { Duration::ZERO } else { wait };
         let poll = self.consumer.poll(records_max, wait)?;
         if !poll.revoked.is_empty() {
@@ -193,7 +197,8 @@ impl Session {
         }
     }
 
-    /// Rounds of every task until nothing is left or the commit is due; whether anything is left.
+    /// Rounds of every task until nothing is left or the commit is due; whether anything is left. One round at least: a
+    /// commit interval that is over before the work begins must not stop it.
     fn process(&mut self) -> Result<bool> {
         for task in &mut self.holdings.tasks {
             for input in &mut task.inputs {
@@ -201,9 +206,8 @@ impl Session {
                 input.drained = self.consumer.end_offset(&partition).is_some_and(|end| input.next_offset() >= end);
             }
         }
-        let mut left = true;
-        while left && !self.commit_due() {
-            left = false;
+        loop {
+            let mut left = false;
             let now_ms = self.config.clock.now_ms();
             for task in &mut self.holdings.tasks {
                 let mut io = TaskIo {
@@ -216,8 +220,10 @@ impl Session {
                 left |= task.step(&mut io)?;
                 task.idle(self.config.clock.monotonic_us(), self.config.idle_timeout_ms, &mut io)?;
             }
+            if !left || self.commit_due() {
+                return Ok(left);
+            }
         }
-        Ok(left)
     }
 
     fn commit_due(&self) -> bool {
@@ -232,6 +238,7 @@ impl Session {
 
     /// One epoch, and local checkpoints of tasks.
     pub fn commit_and(&mut self, save: Save) -> Result<()> {
+        self.check()?;
         if save == Save::All {
             // Its records would lie behind the checkpoints' positions, and be read again.
             self.commit()?;
@@ -414,11 +421,19 @@ impl Session {
                 now_ms,
             };
             // Operators write to their stores when they prepare a commit.
-            task.prepare_commit(&mut io)?;
+            if let Err(error) = task.prepare_commit(&mut io) {
+                self.broken = Some(Error::new(error.kind(), error.message()));
+                return Err(error);
+            }
             rows.partitions.push(task.partition);
             rows.batches.push(read_table(&self.config.blueprint, &task.stores()[store], keys)?);
         }
         Ok(rows)
+    }
+
+    /// After a failed read the session is over.
+    fn check(&self) -> Result<()> {
+        self.broken.as_ref().map_or(Ok(()), |error| Err(Error::new(error.kind(), error.message())))
     }
 
     fn report_lag(&self) {

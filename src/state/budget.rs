@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// What the database on disk takes however little the cache is: indices, filters, tables in the making.
-const DISK_BYTES: usize = 32 << 20;
+const DISK_BYTES: usize = 40 << 20;
 
 /// The memory of all stores of a process.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl MemoryBudget {
     /// that was given back and lies between what was not: shares that were measured (`examples/state.rs`).
     pub fn store_bytes(&self) -> usize {
         let rest = self.max - self.cache_bytes();
-        (rest.saturating_sub(DISK_BYTES) / 3 * 2).max(self.max / 8)
+        (rest.saturating_sub(DISK_BYTES) / 5 * 3).max(self.max / 8)
     }
 
     /// Size of the cache over what is read from disk.
@@ -141,7 +141,7 @@ mod tests {
     fn the_largest_are_asked_until_a_quarter_is_free() {
         let budget = MemoryBudget::new(6000);
         assert_eq!(budget.store_bytes(), 750);
-        assert_eq!(MemoryBudget::new(1024 << 20).store_bytes() >> 20, 576);
+        assert_eq!(MemoryBudget::new(1024 << 20).store_bytes() >> 20, 513);
         let [a, b, c] = [budget.share(), budget.share(), budget.share()];
         assert!(!a.update(100) && !b.update(300) && !c.update(350), "exactly full");
         assert!(!a.update(110), "the others are larger");

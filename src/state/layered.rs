@@ -318,6 +318,9 @@ impl StateBase for LayeredBase {
     }
 
     fn apply(&mut self, writes: &mut dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<()> {
+        if self.found.is_some() {
+            self.discard_local("nobody asked for it");
+        }
         for (key, value) in writes {
             match value {
                 Some(value) => self.put(key, value),
@@ -371,6 +374,9 @@ impl StateBase for LayeredBase {
     }
 
     fn checkpoint(&mut self, position: &Position) -> Result<()> {
+        if self.found.is_some() {
+            self.discard_local("nobody asked for it");
+        }
         let Some(disk) = &self.disk else { return Ok(()) };
         let mark = Mark {
             version: STATE_VERSION,

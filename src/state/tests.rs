@@ -266,7 +266,7 @@ fn checkpoints_of_other_layouts_and_versions_are_thrown_away() {
     drop(store);
     let dir = env.dir().expect("on disk");
     let mark = |disk: &super::disk::DiskStore| disk.mark().expect("readable").expect("a checkpoint");
-    let disk = dir.lease(ID, 1 << 20).expect("free");
+    let disk = dir.lease(ID).expect("free");
     let old = super::mark::Mark { version: STATE_VERSION + 1, ..mark(&disk) };
     disk.write(std::iter::empty(), 0, Some(&old)).expect("written");
     drop(disk);
