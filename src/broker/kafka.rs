@@ -169,9 +169,10 @@ impl Shared {
             // An end of a partition is told after a fetch that brought nothing.
             .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "5")
-            .set("max.partition.fetch.bytes", "4194304")
-            .set("queued.min.messages", "200000")
-            .set("queued.max.messages.kbytes", "131072");
+            // What waits is memory, and was in the processor's cache when it came.
+            .set("max.partition.fetch.bytes", "1048576")
+            .set("queued.min.messages", "20000")
+            .set("queued.max.messages.kbytes", "32768");
         self.override_with_extra(&mut config);
         NativeConsumer::new(&config).map_err(|error| crate_failed("creating a consumer", &error))
     }

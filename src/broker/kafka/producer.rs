@@ -38,8 +38,8 @@ impl KafkaProducer {
             .set("enable.idempotence", "true")
             .set("linger.ms", "10")
             .set("batch.size", "1000000")
-            .set("queue.buffering.max.messages", "500000")
-            .set("queue.buffering.max.kbytes", "262144")
+            .set("queue.buffering.max.messages", "100000")
+            .set("queue.buffering.max.kbytes", "65536")
             .set("delivery.report.only.error", "true");
         if let Some(id) = &options.transactional_id {
             config.set("transactional.id", id);
