@@ -149,6 +149,12 @@ impl Error {
         self
     }
 
+    /// All of it in one line: message, cause, and what the user may try.
+    pub fn told(&self) -> String {
+        let hints = self.0.hints.iter().map(|hint| format!(" ({})", hint.trim_end_matches('.')));
+        hints.fold(self.to_string(), |text, hint| text + &hint)
+    }
+
     /// Whose fault it is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

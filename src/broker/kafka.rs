@@ -8,28 +8,35 @@ mod native;
 mod producer;
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll as TaskPoll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::{Metadata, MetadataTopic};
 
 use self::consumer::{ANSWER, KafkaConsumer, committed, offset_list, wait_a_little, watermarks};
-use self::error::{crate_failed, kind};
+use self::error::{crate_failed, failed, kind, with_advice};
 use self::native::NativeConsumer;
 use self::producer::KafkaProducer;
 use super::{Broker, CommittedOffset, Consumer, ConsumerOptions, Producer, ProducerOptions, TopicInfo};
 use super::{TopicPartition, TopicSpec};
 use crate::error::{Error, ErrorKind, Result};
 
+/// How long an answer about topics may take; it is asked for often, and by threads that have other things to do.
+const LOOK_UP: Duration = Duration::from_secs(5);
+/// What topics take when the cluster does not say: Kafka's default.
+const RECORD_BYTES_MAX: usize = 1_048_588;
+const BATCH_BYTES: usize = 1_000_000;
 /// How long the first answer may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The group of clients that belong to none: librdkafka wants a name, the broker never hears it.
@@ -51,6 +58,8 @@ struct Shared {
     /// Asks for offsets that transactions still hide; made when first needed.
     uncommitted: OnceLock<NativeConsumer>,
     admin: AdminClient<DefaultClientContext>,
+    /// Largest batch of records that producers make: no topic takes less.
+    batch_bytes: AtomicUsize,
 }
 
 impl fmt::Debug for KafkaBroker {
@@ -77,6 +86,7 @@ impl KafkaBroker {
             probe,
             uncommitted: OnceLock::new(),
             admin,
+            batch_bytes: AtomicUsize::new(BATCH_BYTES),
         };
         shared.greet()?;
         Ok(Self { shared: Arc::new(shared) })
@@ -125,7 +135,7 @@ impl Shared {
     }
 
     fn metadata(&self, name: &str) -> Result<Metadata> {
-        let found = self.probe.client().fetch_metadata(Some(name), ANSWER);
+        let found = self.probe.client().fetch_metadata(Some(name), LOOK_UP);
         found.map_err(|error| self.unreachable(&format!("looking up topic {name}"), &error))
     }
 
@@ -136,9 +146,19 @@ impl Shared {
             None => Ok(Some(info(topic))),
             Some(code) => match RDKafkaErrorCode::from(code) {
                 RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => Ok(None),
-                code => Err(Error::new(kind(code), format!("looking up topic {name}: {code}"))),
+                code => Err(with_advice(Error::new(kind(code), format!("looking up topic {name}: {code}")), code)),
             },
         }
+    }
+
+    /// How large a batch of records the topic takes.
+    fn record_bytes_max(&self, name: &str) -> usize {
+        let options = AdminOptions::new().request_timeout(Some(LOOK_UP));
+        let found = wait(self.admin.describe_configs([&ResourceSpecifier::Topic(name)], &options));
+        let config = found.ok().and_then(|mut found| found.pop()).and_then(Result::ok);
+        let limit = config.as_ref().and_then(|config| config.get("max.message.bytes")?.value.as_deref()?.parse().ok());
+        // Who may write a topic need not be allowed to see its configuration.
+        limit.unwrap_or(RECORD_BYTES_MAX)
     }
 
     fn unreachable(&self, doing: &str, error: &rdkafka::error::KafkaError) -> Error {
@@ -160,19 +180,26 @@ impl Shared {
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "true")
-            .set("auto.offset.reset", "earliest")
+            // A member of a group is told when its offset is gone; others just read what there is.
+            .set("auto.offset.reset", if options.group.is_some() { "error" } else { "earliest" })
             .set("allow.auto.create.topics", "false")
             // A member that was killed is missed after this.
             .set("session.timeout.ms", "10000")
             // Members hear of a rebalance by the answer to a heartbeat.
             .set("heartbeat.interval.ms", "1000")
+            // A member whose thread does not come back for so long loses its partitions. Restoring does come back.
+            .set("max.poll.interval.ms", "300000")
+            // New partitions and deleted topics are noticed after this.
+            .set("topic.metadata.refresh.interval.ms", "10000")
             // An end of a partition is told after a fetch that brought nothing.
             .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "5")
-            // What waits is memory, and was in the processor's cache when it came.
+            // What waits in the client, and what one more answer may bring on top: memory, and what waits for long is
+            // no longer in the processor's cache when its turn comes.
             .set("max.partition.fetch.bytes", "1048576")
             .set("queued.min.messages", "20000")
-            .set("queued.max.messages.kbytes", "32768");
+            .set("queued.max.messages.kbytes", "32768")
+            .set("fetch.max.bytes", "16777216");
         self.override_with_extra(&mut config);
         NativeConsumer::new(&config).map_err(|error| crate_failed("creating a consumer", &error))
     }
@@ -219,7 +246,7 @@ fn verdict<T>(
     result: rdkafka::error::KafkaResult<Vec<Result<T, (String, RDKafkaErrorCode)>>>,
 ) -> Result<()> {
     match result.map_err(|error| crate_failed(doing, &error))?.pop() {
-        Some(Err((_, code))) => Err(Error::new(kind(code), format!("{doing}: {code}"))),
+        Some(Err((_, code))) => Err(with_advice(Error::new(kind(code), format!("{doing}: {code}")), code)),
         _ => Ok(()),
     }
 }
@@ -288,6 +315,13 @@ impl Broker for KafkaBroker {
     fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<CommittedOffset>> {
         let options = ConsumerOptions { group: Some(group.to_owned()), ..ConsumerOptions::default() };
         committed(&self.shared.consumer(&options)?, partitions)
+    }
+
+    fn incarnation(&self, topic: &str) -> Result<String> {
+        let name = CString::new(topic).map_err(|_| Error::semantic("a null byte in a topic name"))?;
+        let found = self.shared.probe.topic_id(&name, LOOK_UP);
+        let found = found.map_err(|failure| failed(&format!("looking up topic {topic}"), &failure))?;
+        Ok(found.unwrap_or_default())
     }
 
     fn delete_group(&self, group: &str) -> Result<()> {

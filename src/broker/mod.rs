@@ -87,7 +87,9 @@ pub trait Broker: Send + Sync + fmt::Debug {
     /// markers of transactions: to know whether all is read, ask [`Consumer::end_offset`].
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)>;
     /// One past the last record of the partition, whether its transaction is decided or not: more than the end in
-    /// [`Broker::offsets`] while one is open.
+    /// [`Broker::offsets`] while one is open. What was committed before this call can be read once that end has come
+    /// here, not sooner: an open transaction hides what others committed after it began, and a partition may learn of a
+    /// commit later than its group does.
     fn high_watermark(&self, partition: &TopicPartition) -> Result<i64> {
         Ok(self.offsets(partition)?.1)
     }
@@ -212,7 +214,8 @@ pub trait Producer: Send {
     /// Begins a transaction. Without a transactional id it is a hint that many records follow until `commit` or
     /// `flush`, which need not be visible before.
     fn begin(&mut self) -> Result<()>;
-    /// Hands a record over; waits while the client's buffer is full.
+    /// Hands a record over; waits while the client's buffer is full. `Data` means that the topic does not take a record
+    /// like this, above all one so large: it was not handed over, and the transaction is as it was.
     fn send(&mut self, record: OutRecord<'_>) -> Result<()>;
     /// Commits records and the group's offsets as one. Without a transactional id: flushes records, then stores the
     /// offsets.

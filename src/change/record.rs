@@ -151,6 +151,13 @@ pub struct RecordSet {
 }
 
 impl RecordSet {
+    /// Roughly the memory that its records take.
+    pub fn bytes(&self) -> usize {
+        let headers = self.headers.iter().flatten();
+        let headers: usize = headers.map(|h| h.key.len() + h.value.as_ref().map_or(0, Vec::len) + 48).sum();
+        self.keys.data.len() + self.values.data.len() + headers + 32 * self.offsets.len()
+    }
+
     /// An empty set.
     pub fn new(topic: Arc<str>, partition: i32) -> Self {
         Self {

@@ -18,8 +18,9 @@ use crate::error::{Error, Result, Span, did_you_mean};
 
 /// Names that a config file, the environment (`EDDYLINE_` in front, upper case, `_` for `-` and `.`) and `--set` know,
 /// besides `kafka.*` and `ksql.*`.
-pub const KEYS: [&str; 13] = [
+pub const KEYS: [&str; 14] = [
     "bootstrap-servers",
+    "broker-wait",
     "commit-interval",
     "data-dir",
     "default-partitions",
@@ -42,6 +43,8 @@ pub const CONFIG_FILE: &str = "eddyline.toml";
 pub struct Settings {
     /// Kafka; the embedded broker when `None`.
     pub bootstrap_servers: Option<String>,
+    /// How long `run` waits for Kafka when it starts.
+    pub broker_wait: Duration,
     /// Folder of the embedded broker; a place under the user's home when `None`.
     pub data_dir: Option<PathBuf>,
     /// Name of this deployment.
@@ -76,6 +79,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             bootstrap_servers: None,
+            broker_wait: Duration::from_secs(120),
             data_dir: None,
             service_id: "default".to_owned(),
             workers: 1,
@@ -215,12 +219,13 @@ impl Settings {
         let wrong = |wanted: &str| Error::data(format!("{origin}: {key} = {value:?} is not {wanted}"));
         match key {
             "bootstrap-servers" => self.bootstrap_servers = (!value.is_empty()).then(|| value.to_owned()),
+            "broker-wait" => self.broker_wait = parse_duration(value).map_err(|e| e.context(origin))?,
             "data-dir" => self.data_dir = (!value.is_empty()).then(|| PathBuf::from(value)),
             "history-file" => self.history_file = Some(PathBuf::from(value)),
             "service-id" => self.service_id = value.to_owned(),
             "workers" => {
-                let workers = value.parse().ok().filter(|n| (1..=256).contains(n));
-                self.workers = workers.ok_or_else(|| wrong("a number from 1 to 256"))?;
+                let workers = value.parse().ok().filter(|n| (0..=256).contains(n));
+                self.workers = workers.ok_or_else(|| wrong("a number from 0 to 256"))?;
             }
             "default-partitions" => {
                 let partitions = value.parse().ok().filter(|n| (1..=10_000).contains(n));
@@ -362,8 +367,8 @@ mod tests {
 
     #[test]
     fn wrong_values_say_what_is_wanted() {
-        let failure = resolve(&GlobalArgs::default(), &[], "workers = 0").unwrap_err();
-        assert_eq!(failure.error.message(), "eddyline.toml: workers = \"0\" is not a number from 1 to 256");
+        let failure = resolve(&GlobalArgs::default(), &[], "workers = 257").unwrap_err();
+        assert_eq!(failure.error.message(), "eddyline.toml: workers = \"257\" is not a number from 0 to 256");
         let failure = resolve(&GlobalArgs::default(), &[], "workers = = 1").unwrap_err();
         assert!(failure.error.message().starts_with("eddyline.toml is no TOML"));
         assert!(failure.error.span().is_some());

@@ -20,6 +20,10 @@ use crate::time::{Clock, SystemClock};
 /// How often signals are looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Waits between two tries to reach the broker.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
 /// How often the log says how the queries do.
 const STATUS_INTERVAL_US: i64 = 60_000_000;
 
@@ -36,7 +40,9 @@ pub fn run(settings: &Settings, args: &RunArgs, terminal: &mut Terminal, home: O
         Some(address) => Some(serve_metrics(address, &settings, &clock, terminal)?),
         None => None,
     };
-    let host = open::open(&settings, home)?;
+    let Some(host) = wait_for_broker(&settings, args, clock.as_ref(), &signals, || open::open(&settings, home))? else {
+        return Ok(());
+    };
     let deployment = host.deploy(&args.path, args.replace, args.check)?;
     tell(terminal, &deployment, args)?;
     let refused = || {
@@ -74,6 +80,43 @@ pub fn run(settings: &Settings, args: &RunArgs, terminal: &mut Terminal, home: O
     host.shutdown();
     terminal.note("committed and stopped")?;
     Ok(())
+}
+
+/// Opens with patience: a service may start before its broker does. `None` when a signal ends the wait.
+fn wait_for_broker<T>(
+    settings: &Settings,
+    args: &RunArgs,
+    clock: &dyn Clock,
+    signals: &Signals,
+    mut open: impl FnMut() -> Result<T>,
+) -> Result<Option<T>> {
+    let started_us = clock.monotonic_us();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let error = match open() {
+            Ok(opened) => return Ok(Some(opened)),
+            Err(error) if error.kind() == ErrorKind::Unavailable && !args.check => error,
+            Err(error) => return Err(error),
+        };
+        let left = settings.broker_wait.saturating_sub(elapsed(clock, started_us));
+        if left.is_zero() {
+            let waited = elapsed(clock, started_us).as_secs();
+            return Err(error.hint(format!("Waited for {waited} s; the setting broker-wait says how long.")));
+        }
+        tracing::warn!(%error, "no broker yet, trying again; giving up in {} s", left.as_secs());
+        let paused_us = clock.monotonic_us();
+        while elapsed(clock, paused_us) < pause.min(left) {
+            if signals.is_set() {
+                return Ok(None);
+            }
+            clock.sleep(LOOK);
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn elapsed(clock: &dyn Clock, since_us: i64) -> Duration {
+    Duration::from_micros((clock.monotonic_us() - since_us).max(0) as u64)
 }
 
 fn serve_metrics(
@@ -144,5 +187,55 @@ fn log_status(query: &QueryStatus) {
             session_failures = query.numbers.session_failures,
             "query"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::time::ManualClock;
+
+    fn args() -> RunArgs {
+        RunArgs {
+            path: PathBuf::new(),
+            check: false,
+            replace: false,
+            workers: None,
+            duration: None,
+            metrics_addr: None,
+        }
+    }
+
+    fn away() -> Error {
+        Error::new(ErrorKind::Unavailable, "no broker answers")
+    }
+
+    #[test]
+    fn a_service_waits_for_its_broker_but_not_forever() {
+        let (settings, clock, signals) = (Settings::default(), ManualClock::new(0), Signals::default());
+        let mut tries = 0;
+        let opened = wait_for_broker(&settings, &args(), clock.as_ref(), &signals, || {
+            tries += 1;
+            if tries < 5 { Err(away()) } else { Ok(tries) }
+        });
+        assert_eq!(opened.expect("the fifth try"), Some(5));
+        let opened = wait_for_broker(&settings, &args(), clock.as_ref(), &signals, || Err::<(), _>(away()));
+        let error = opened.expect_err("nobody came");
+        assert!(error.hints()[0].starts_with("Waited for 120 s"), "{:?}", error.hints());
+    }
+
+    #[test]
+    fn other_errors_and_checks_do_not_wait() {
+        let (settings, clock, signals) = (Settings::default(), ManualClock::new(0), Signals::default());
+        let open = || Err::<(), _>(Error::semantic("a property that is none"));
+        assert!(wait_for_broker(&settings, &args(), clock.as_ref(), &signals, open).is_err());
+        let check = RunArgs { check: true, ..args() };
+        assert!(wait_for_broker(&settings, &check, clock.as_ref(), &signals, || Err::<(), _>(away())).is_err());
+        signals.raise();
+        let opened = wait_for_broker(&settings, &args(), clock.as_ref(), &signals, || Err::<(), _>(away()));
+        assert_eq!(opened.expect("a signal is no failure"), None);
+        assert_eq!(clock.monotonic_us(), 0);
     }
 }

@@ -159,6 +159,7 @@ fn worst(workers: impl Iterator<Item = Worker>, restores: bool) -> QueryState {
     for worker in workers {
         match worker.state {
             WorkerState::Failed(reason) if worker.is_failing => return QueryState::Error(reason),
+            WorkerState::Waiting(reason) => return QueryState::Error(reason),
             WorkerState::Stopped => {}
             _ if worker.silence >= SILENCE_MAX => {
                 let seconds = worker.silence.as_secs();
@@ -182,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_worst_worker_speaks_for_the_query() {
-        use WorkerState::{Failed, Paused, Restoring, Running, Stopped};
+        use WorkerState::{Failed, Paused, Restoring, Running, Stopped, Waiting};
         let failed = || Failed("x".to_owned());
         let worker = |state, is_failing, seconds| Worker { state, is_failing, silence: Duration::from_secs(seconds) };
         let of = |states: Vec<WorkerState>| worst(states.into_iter().map(|state| worker(state, true, 0)), false);
@@ -190,6 +191,7 @@ mod tests {
         assert_eq!(of(vec![Running, Restoring]), QueryState::Restoring);
         assert_eq!(of(vec![Paused, Restoring]), QueryState::Paused);
         assert_eq!(of(vec![Restoring, failed(), Paused]), QueryState::Error("x".to_owned()));
+        assert_eq!(of(vec![Running, Waiting("y".to_owned())]), QueryState::Error("y".to_owned()));
         let one = |state, seconds, restores| worst([worker(state, false, seconds)].into_iter(), restores);
         assert_eq!(one(failed(), 1, false), QueryState::Restoring, "it has partitions again");
         assert_eq!(one(Running, 1, true), QueryState::Restoring);

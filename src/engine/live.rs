@@ -1,6 +1,7 @@
 //! [`Live`]: queries as workers on a broker.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use indexmap::IndexMap;
 
 use super::backend::{Backend, QueryStart, insertable_schema, sink_of};
 use super::config::EngineConfig;
-use crate::broker::{Broker, OutRecord, Producer, ProducerOptions, TopicSpec};
+use crate::broker::{Broker, OutRecord, Producer, ProducerOptions, TopicPartition, TopicSpec};
 use crate::catalog::Source;
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,6 +19,7 @@ use crate::runtime::processing_log;
 use crate::runtime::restore::TOMBSTONES_MS;
 use crate::runtime::sink::SinkWriter;
 use crate::runtime::standby::Standbys;
+use crate::runtime::survey;
 use crate::runtime::task::Output;
 use crate::runtime::worker::{self, WorkerConfig, WorkerHandle};
 use crate::runtime::{Blueprint, QueryMetrics};
@@ -107,6 +109,8 @@ pub struct Live {
     stalled: BTreeMap<String, Stalled>,
     /// What ended queries left on the broker.
     ended: Vec<Ended>,
+    /// Topics that a stalled query reads and that did not exist.
+    missing: BTreeSet<String>,
     inserter: Option<Box<dyn Producer>>,
 }
 
@@ -123,6 +127,7 @@ impl Live {
             recalled: IndexMap::new(),
             stalled: BTreeMap::new(),
             ended: Vec::new(),
+            missing: BTreeSet::new(),
             inserter: None,
         }
     }
@@ -164,7 +169,11 @@ impl Live {
         }
     }
 
+    /// Makes a query's own topics. One that is missing although the query has run was deleted with what it held.
     fn ensure_internal_topics(&self, blueprint: &Blueprint) -> Result<()> {
+        if self.lost_topics(blueprint)? {
+            return survey::check_internal(blueprint, self.broker.as_ref());
+        }
         let entry = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         for topic in blueprint.internal_topics() {
             let segment = entry("segment.bytes", SEGMENT_BYTES);
@@ -182,6 +191,24 @@ impl Live {
             self.ensure_topic(&topic.name, topic.partitions, config)?;
         }
         Ok(())
+    }
+
+    /// Whether one of the query's own topics is missing although the query has committed something.
+    fn lost_topics(&self, blueprint: &Blueprint) -> Result<bool> {
+        let mut missing = false;
+        for topic in blueprint.internal_topics() {
+            missing |= self.broker.topic(&topic.name)?.is_none();
+        }
+        if !missing {
+            return Ok(false);
+        }
+        let inputs = (0..blueprint.topology.sub_topologies.len()).flat_map(|sub| {
+            let partitions = 0..blueprint.task_count(sub);
+            blueprint.topics_of(sub).flat_map(move |topic| {
+                partitions.clone().map(move |partition| TopicPartition::new(topic.as_str(), partition))
+            })
+        });
+        Ok(!self.broker.committed(&blueprint.prefix, &inputs.collect::<Vec<_>>())?.is_empty())
     }
 
     /// Commits and ends a query's workers.
@@ -203,7 +230,10 @@ impl Live {
     /// Starts what [`Mode::Recall`] left, and goes on to [`Mode::Act`].
     pub fn start_recalled(&mut self) {
         self.mode = Mode::Act;
-        for (query_id, (start, paused)) in std::mem::take(&mut self.recalled) {
+        let recalled = std::mem::take(&mut self.recalled);
+        // What is not there any more was dropped by another process.
+        self.config.state.retain_queries(&|query_id| recalled.contains_key(query_id));
+        for (query_id, (start, paused)) in recalled {
             self.start_or_stall(start);
             if paused && let Some(query) = self.queries.get(&query_id) {
                 query.workers.iter().for_each(|worker| worker.set_paused(true));
@@ -217,7 +247,8 @@ impl Live {
             let backoff_ms = STALLED_BACKOFF_MS;
             tracing::error!(query = start.id, %error, backoff_ms, "query cannot be started, will be tried again");
             let next_try_us = self.clock.monotonic_us() + backoff_ms * 1000;
-            let stalled = Stalled { reason: error.to_string(), backoff_ms, next_try_us, start };
+            self.note_missing(&error, &start);
+            let stalled = Stalled { reason: error.told(), backoff_ms, next_try_us, start };
             self.stalled.insert(stalled.start.id.clone(), stalled);
         }
     }
@@ -232,12 +263,20 @@ impl Live {
             match self.launch(&stalled.start) {
                 Ok(()) => tracing::info!(query = query_id, "query started"),
                 Err(error) => {
-                    stalled.reason = error.to_string();
+                    self.note_missing(&error, &stalled.start);
+                    stalled.reason = error.told();
                     stalled.backoff_ms = (stalled.backoff_ms * 2).min(STALLED_BACKOFF_MS_MAX);
                     stalled.next_try_us = now_us + stalled.backoff_ms * 1000;
                     self.stalled.insert(query_id, stalled);
                 }
             }
+        }
+    }
+
+    /// Sources that are missing: should they be made anew, all of their records are read.
+    fn note_missing(&mut self, error: &Error, start: &QueryStart) {
+        if error.kind() == ErrorKind::NotFound {
+            self.missing.extend(survey::missing_sources(&start.topology, self.broker.as_ref()));
         }
     }
 
@@ -261,15 +300,26 @@ impl Live {
     /// Starts a query's workers.
     fn launch(&mut self, query: &QueryStart) -> Result<()> {
         let prefix = self.prefix(&query.id);
-        let partitions = |topic: &str| self.broker.topic(topic).ok().flatten().map(|info| info.partitions);
-        let blueprint = Blueprint::new(&query.id, query.topology.clone(), &prefix, &partitions)?;
-        let blueprint = Arc::new(blueprint.with_formats(self.formats.clone()));
+        // A broker that does not answer does not say that a topic is missing.
+        let unanswered = Cell::new(None);
+        let partitions = |topic: &str| match self.broker.topic(topic) {
+            Ok(info) => info.map(|info| info.partitions),
+            Err(error) => {
+                unanswered.set(Some(error));
+                None
+            }
+        };
+        let blueprint = Blueprint::new(&query.id, query.topology.clone(), &prefix, &partitions)
+            .map_err(|error| unanswered.take().unwrap_or(error))?;
+        let mut blueprint = blueprint.with_formats(self.formats.clone());
+        blueprint.grown_from.extend(self.missing.iter().map(|topic| (topic.clone(), 0)));
+        let blueprint = Arc::new(blueprint);
         if !query.resumed && matches!(self.mode, Mode::Act) {
             self.remove_leftovers(&query.id, &blueprint)?;
         }
         self.ensure_internal_topics(&blueprint)?;
         let log_topic = processing_log::topic(&self.config.service_id);
-        let workers = self.config.workers.max(1);
+        let workers = self.config.workers;
         let metrics = Arc::new(QueryMetrics::new(workers).with_stores(blueprint.store_names()));
         let properties = &query.properties;
         let config = WorkerConfig {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, Span, did_you_mean};
 use crate::sql::ast::{ExprKind, Properties, Property, UnaryOp};
 use crate::time::WindowKind;
-use crate::types::{Column, FormatSpec, KeyWindow, LogicalSchema, SqlType, TimestampSpec};
+use crate::types::{Column, DatePattern, FormatSpec, KeyWindow, LogicalSchema, SqlType, TimestampSpec};
 
 use super::PlanConfig;
 use super::formats::{self, Features};
@@ -334,6 +334,9 @@ impl<'a> WithClause<'a> {
             (SqlType::String, None) => Some(format!("the VARCHAR column {name} needs a TIMESTAMP_FORMAT")),
             (ty, _) => Some(format!("a timestamp column cannot be {ty}")),
         };
+        if let (Some(format), None) = (format, &problem) {
+            DatePattern::new(format).map_err(|error| error.at(self.span("TIMESTAMP_FORMAT")))?;
+        }
         match problem {
             Some(message) => Err(Error::semantic(message)
                 .at(span)

@@ -34,6 +34,11 @@ pub fn declare(env: Environment<'_>, create: &CreateSource, statement: &str) -> 
     let sides = side_formats(env, &with, create.name.span);
     let mut schema = declared_schema(env, create, kind, &with, topic, sides.as_ref().ok().copied())?;
     schema.windowed = window.is_some();
+    if window.is_some() && schema.key_len() == 0 {
+        return Err(Error::semantic("a windowed source without a key")
+            .at(with.span("WINDOW_TYPE"))
+            .hint("The window is part of the key: declare the column before it, such as ID VARCHAR KEY."));
+    }
 
     let (key_format, value_format) = source_formats(env, &with, &schema, sides?, create.name.span)?;
     let timestamp = with.timestamp(&schema)?;

@@ -8,6 +8,7 @@ use super::round::{Reader, TaskInput};
 use super::sink::{RepartitionWriter, SinkWriter};
 use super::source::SourceReader;
 use super::task::{NodeKind, RunningNode, Task};
+use crate::broker::TopicPartition;
 use crate::error::{Error, Result};
 use crate::expr::functions::{ArgType, FunctionEnv};
 use crate::expr::{CompiledExpr, Scope, compile};
@@ -37,6 +38,8 @@ pub struct Blueprint {
     pub prefix: String,
     /// Partition counts of all its topics, internal ones under their full names.
     pub partitions: BTreeMap<String, i32>,
+    /// Partition counts of source topics before they were given more: what came later is read from its first record.
+    pub grown_from: BTreeMap<String, i32>,
     /// How its topics are read and written.
     pub formats: Formats,
 }
@@ -57,17 +60,20 @@ impl Blueprint {
             topology,
             prefix: prefix.to_owned(),
             partitions: BTreeMap::new(),
+            grown_from: BTreeMap::new(),
             formats: Formats::default(),
         };
-        let missing = |topic: &str| Error::not_found(format!("topic {topic} does not exist"));
+        let missing = |topic: &str, role: &str| {
+            Error::not_found(format!("topic {topic}, which the query {role}, does not exist"))
+        };
         let nodes: Vec<Node> = blueprint.topology.sub_topologies.iter().flat_map(|sub| sub.nodes.clone()).collect();
         for node in &nodes {
-            let topic = match &node.spec {
-                OperatorSpec::Source(spec) => &spec.topic,
-                OperatorSpec::Sink(spec) => &spec.topic,
+            let (topic, role) = match &node.spec {
+                OperatorSpec::Source(spec) => (&spec.topic, "reads"),
+                OperatorSpec::Sink(spec) => (&spec.topic, "writes"),
                 _ => continue,
             };
-            blueprint.partitions.insert(topic.clone(), partitions(topic).ok_or_else(|| missing(topic))?);
+            blueprint.partitions.insert(topic.clone(), partitions(topic).ok_or_else(|| missing(topic, role))?);
         }
         // Repartition topics may depend on earlier ones: sub-topologies come in dependency order.
         for node in &nodes {
@@ -151,6 +157,11 @@ impl Blueprint {
         topics.sort_unstable();
         topics.dedup();
         topics
+    }
+
+    /// Whether the query was built for this partition of a topic that it reads.
+    pub fn expects(&self, partition: &TopicPartition) -> bool {
+        partition.partition < self.partitions_of(&partition.topic)
     }
 
     /// How many tasks a sub-topology has: as many as its widest input has partitions.

@@ -12,6 +12,7 @@ pub mod checkpoint;
 pub mod holdings;
 pub mod local;
 pub mod metrics;
+pub mod position;
 pub mod processing_log;
 pub mod progress;
 pub mod purge;
@@ -22,7 +23,9 @@ pub mod session;
 pub mod sink;
 pub mod source;
 pub mod standby;
+pub mod survey;
 pub mod task;
+pub mod throttle;
 pub mod worker;
 
 pub use build::Blueprint;

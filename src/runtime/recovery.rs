@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::build::{Blueprint, Positions};
 use super::holdings::Wanted;
-use super::progress::Progress;
+use super::position::{Position, position_of};
+use super::processing_log::Entry;
 use super::restore::{Restore, changelog_partition};
 use super::standby::Lease;
 use super::task::Task;
@@ -21,6 +22,7 @@ pub struct Recovery {
     wanted: Wanted,
     committed: Vec<CommittedOffset>,
     positions: Positions,
+    incarnations: BTreeMap<Arc<str>, u64>,
     stream_time: i64,
     epoch: u64,
     stores: Vec<StateStore>,
@@ -30,23 +32,22 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// Begins to restore what `wanted` needs. `first_offset` says where an input without committed offset starts.
+    /// Begins to restore what `wanted` needs. What its inputs have lost is noted in `log`.
     pub fn begin(
         wanted: Wanted,
         committed: Vec<CommittedOffset>,
         config: &WorkerConfig,
-        first_offset: &dyn Fn(usize, &TopicPartition) -> Result<i64>,
+        log: &mut Vec<Entry>,
     ) -> Result<Self> {
         let (sub_topology, partition) = (wanted.sub_topology, wanted.partition);
         let mut stream_time = NO_TIME;
         let mut epoch = 0;
         let mut positions = Positions::new();
+        let mut incarnations = BTreeMap::new();
         for input in &wanted.inputs {
             let found = committed.iter().find(|committed| committed.partition == *input);
-            let (offset, progress) = match found {
-                Some(committed) => (committed.offset, Progress::from_metadata(&committed.metadata)),
-                None => (first_offset(sub_topology, input)?, Progress::default()),
-            };
+            let Position { offset, progress } = position_of(config, sub_topology, input, found, log)?;
+            incarnations.insert(input.topic.clone(), progress.topic);
             stream_time = stream_time.max(progress.stream_time);
             epoch = epoch.max(progress.epoch);
             positions.insert(input.topic.clone(), (offset, progress.rows_done));
@@ -78,7 +79,7 @@ impl Recovery {
                 restores.insert(i, restore);
             }
         }
-        Ok(Self { wanted, committed, positions, stream_time, epoch, stores, restores, lease })
+        Ok(Self { wanted, committed, positions, incarnations, stream_time, epoch, stores, restores, lease })
     }
 
     /// What it will read.
@@ -113,6 +114,9 @@ impl Recovery {
         let mut task =
             blueprint.task(sub_topology, partition, self.stores, &self.positions, self.stream_time, monotonic_us)?;
         task.know(self.committed);
+        for input in &mut task.inputs {
+            input.incarnation = self.incarnations.get(&input.topic).copied().unwrap_or_default();
+        }
         task.hold(self.lease);
         Ok(task)
     }

@@ -31,6 +31,8 @@ pub struct TaskInput {
     pub topic: Arc<str>,
     /// Whether everything that the broker has was fetched.
     pub drained: bool,
+    /// Which of the topics of this name it reads; 0 when unknown.
+    pub incarnation: u64,
     feeds: Vec<(usize, Reader)>,
     pieces: VecDeque<Piece>,
     next_offset: i64,
@@ -48,6 +50,8 @@ struct Piece {
     times: Vec<i64>,
     cursor: usize,
     next_offset: i64,
+    /// Memory held until all of it is processed.
+    bytes: usize,
     errors: VecDeque<Entry>,
 }
 
@@ -101,7 +105,15 @@ pub fn any_headers(parts: &[RoundPart]) -> bool {
 impl TaskInput {
     /// An input that starts at `offset`, after `rows_to_skip` rows of its first record, and feeds these nodes.
     pub fn new(topic: Arc<str>, feeds: Vec<(usize, Reader)>, offset: i64, rows_to_skip: usize) -> Self {
-        Self { topic, drained: false, feeds, pieces: VecDeque::new(), next_offset: offset, rows_to_skip }
+        Self {
+            topic,
+            drained: false,
+            incarnation: 0,
+            feeds,
+            pieces: VecDeque::new(),
+            next_offset: offset,
+            rows_to_skip,
+        }
     }
 
     /// Decodes and queues records. Returns how many came.
@@ -123,6 +135,11 @@ impl TaskInput {
     /// Entries that wait.
     pub fn queued(&self) -> usize {
         self.pieces.iter().map(|piece| piece.times.len() - piece.cursor).sum()
+    }
+
+    /// Memory that they hold.
+    pub fn queued_bytes(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.bytes).sum()
     }
 
     /// The next offset to fetch.
@@ -174,6 +191,7 @@ fn repartitioned(
     Ok(Piece {
         set: set.clone(),
         times: batch.rowtime.to_vec(),
+        bytes: set.bytes() + batch.data.get_array_memory_size(),
         feeds: vec![Feed { node, batch, entries: None, cursor: 0 }],
         records,
         cursor: 0,
@@ -210,6 +228,7 @@ fn decoded(feeds: &mut [(usize, Reader)], set: &Arc<RecordSet>, next_offset: i64
         }
     };
     let single = read.len() == 1;
+    let bytes = set.bytes() + read.iter().map(|(_, batch, _)| batch.data.get_array_memory_size()).sum::<usize>();
     let feeds = read
         .into_iter()
         .map(|(node, batch, indices)| {
@@ -218,7 +237,7 @@ fn decoded(feeds: &mut [(usize, Reader)], set: &Arc<RecordSet>, next_offset: i64
             Feed { node, batch, entries, cursor: 0 }
         })
         .collect();
-    Ok(Piece { set: set.clone(), feeds, records, times, cursor: 0, next_offset, errors: errors.into() })
+    Ok(Piece { set: set.clone(), feeds, records, times, cursor: 0, next_offset, bytes, errors: errors.into() })
 }
 
 impl Piece {

@@ -7,7 +7,7 @@
 //! **Invariant:** only [`Session::step`] and [`Session::commit`] move a session, and they wait for nothing but the
 //! broker: a simulation drives many sessions on one thread.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use arrow::array::ArrayRef;
@@ -15,21 +15,20 @@ use arrow::array::ArrayRef;
 use super::build::Blueprint;
 use super::checkpoint::{Checkpoints, Save};
 use super::holdings::{Holdings, inputs_of, take_back};
+use super::position::incarnation;
 use super::processing_log::Entry;
 use super::purge::Purges;
 use super::recovery::Recovery;
+use super::round::TaskInput;
 use super::task::{Output, Task, TaskIo};
+use super::throttle::Throttle;
 use super::worker::{Rows, WorkerConfig};
-use crate::broker::{
-    CommittedOffset, Consumer, ConsumerOptions, OutRecord, Producer, ProducerOptions, Start, TopicPartition,
-};
+use crate::broker::{CommittedOffset, Consumer, ConsumerOptions, OutRecord, Producer, ProducerOptions, TopicPartition};
 use crate::change::{ChangeBatch, RecordSet};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::operator::{TableCodec, lookup, scan};
 use crate::state::StateStore;
 
-/// Rows that may wait on one input before its partition is paused.
-const QUEUED_ROWS_MAX: usize = 50_000;
 /// How long a step waits for a changelog.
 const RESTORE_WAIT: Duration = Duration::from_millis(50);
 /// How long pull queries wait for the worker's first partitions; a worker that gets none answers then.
@@ -82,6 +81,8 @@ pub struct Session {
     recovering: VecDeque<Recovery>,
     checkpoints: Checkpoints,
     purges: Purges,
+    /// What went wrong in a read: tasks are half through a flush, and nothing of theirs may be committed.
+    broken: Option<Error>,
 }
 
 impl Session {
@@ -115,12 +116,14 @@ impl Session {
             recovering: VecDeque::new(),
             checkpoints: Checkpoints::default(),
             purges: Purges::default(),
+            broken: None,
         })
     }
 
     /// Fetches at most `records_max` records, waiting for them only when there is nothing else to do, takes part in
     /// rebalances, processes, and commits when it is time.
     pub fn step(&mut self, records_max: usize, wait: Duration) -> Result<()> {
+        self.check()?;
         let wait = if self.busy || !self.recovering.is_empty() { Duration::ZERO } else { wait };
         let poll = self.consumer.poll(records_max, wait)?;
         if !poll.revoked.is_empty() {
@@ -194,7 +197,8 @@ impl Session {
         }
     }
 
-    /// Rounds of every task until nothing is left or the commit is due; whether anything is left.
+    /// Rounds of every task until nothing is left or the commit is due; whether anything is left. One round at least: a
+    /// commit interval that is over before the work begins must not stop it.
     fn process(&mut self) -> Result<bool> {
         for task in &mut self.holdings.tasks {
             for input in &mut task.inputs {
@@ -202,9 +206,8 @@ impl Session {
                 input.drained = self.consumer.end_offset(&partition).is_some_and(|end| input.next_offset() >= end);
             }
         }
-        let mut left = true;
-        while left && !self.commit_due() {
-            left = false;
+        loop {
+            let mut left = false;
             let now_ms = self.config.clock.now_ms();
             for task in &mut self.holdings.tasks {
                 let mut io = TaskIo {
@@ -217,8 +220,10 @@ impl Session {
                 left |= task.step(&mut io)?;
                 task.idle(self.config.clock.monotonic_us(), self.config.idle_timeout_ms, &mut io)?;
             }
+            if !left || self.commit_due() {
+                return Ok(left);
+            }
         }
-        Ok(left)
     }
 
     fn commit_due(&self) -> bool {
@@ -233,6 +238,7 @@ impl Session {
 
     /// One epoch, and local checkpoints of tasks.
     pub fn commit_and(&mut self, save: Save) -> Result<()> {
+        self.check()?;
         if save == Save::All {
             // Its records would lie behind the checkpoints' positions, and be read again.
             self.commit()?;
@@ -245,7 +251,7 @@ impl Session {
             coalesce: self.config.coalesce,
             now_ms,
         };
-        let mut anything = false;
+        let mut anything = !io.log.is_empty();
         for task in &mut self.holdings.tasks {
             anything |= task.prepare_commit(&mut io)?;
         }
@@ -307,6 +313,9 @@ impl Session {
 
     /// Tasks whose inputs are now all ours: as they were before the rebalance, or restored.
     fn assign(&mut self, assigned: Vec<TopicPartition>) -> Result<()> {
+        if let Some(new) = assigned.iter().find(|partition| !self.config.blueprint.expects(partition)) {
+            return Err(Error::new(ErrorKind::Unavailable, format!("partition {new} was added to its topic")));
+        }
         let wanted = self.holdings.assign(assigned, &self.config.blueprint);
         let mut aside = self.holdings.take_aside();
         for wanted in wanted {
@@ -320,8 +329,7 @@ impl Session {
                     task
                 }
                 None => {
-                    let first_offset = |sub: usize, input: &TopicPartition| self.first_offset(sub, input);
-                    let recovery = Recovery::begin(wanted, committed, &self.config, &first_offset)?;
+                    let recovery = Recovery::begin(wanted, committed, &self.config, &mut self.log)?;
                     for input in recovery.inputs() {
                         self.consumer.seek(input, recovery.position(&input.topic))?;
                     }
@@ -358,29 +366,31 @@ impl Session {
         Ok(())
     }
 
-    /// Where an input without committed offset starts.
-    ///
-    /// > KSQL: tables always start at the earliest record.
-    fn first_offset(&self, sub_topology: usize, input: &TopicPartition) -> Result<i64> {
-        let (first, end) = self.config.broker.offsets(input)?;
-        let internal = self.config.blueprint.reads_whole(sub_topology, &input.topic);
-        Ok(match self.config.start {
-            Start::Latest if !internal => end,
-            _ => first,
-        })
+    /// Whether a topic that it reads was deleted and made anew: it would be read on from the old one's offsets.
+    pub fn reads_old_topics(&self) -> Result<bool> {
+        let inputs = self.holdings.tasks.iter().flat_map(|task| &task.inputs).filter(|input| input.incarnation != 0);
+        let known: BTreeSet<(&str, u64)> = inputs.map(|input| (&*input.topic, input.incarnation)).collect();
+        for (topic, known) in known {
+            let now = incarnation(&self.config.broker.incarnation(topic)?);
+            if now != 0 && now != known {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Pauses partitions that are far ahead.
     fn throttle(&mut self) -> Result<()> {
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
+        let inputs = self.holdings.tasks.iter().flat_map(|task| &task.inputs);
+        let throttle = Throttle::new(inputs.map(TaskInput::queued_bytes));
         for task in &self.holdings.tasks {
             for (input, partition) in task.inputs.iter().zip(inputs_of(task)) {
-                let queued = input.queued();
                 let is_paused = self.holdings.paused.contains(&partition);
-                if !is_paused && queued > QUEUED_ROWS_MAX {
-                    pause.push(partition);
-                } else if is_paused && queued < QUEUED_ROWS_MAX / 2 {
-                    resume.push(partition);
+                match (is_paused, throttle.is_paused(input.queued(), input.queued_bytes(), is_paused)) {
+                    (false, true) => pause.push(partition),
+                    (true, false) => resume.push(partition),
+                    _ => {}
                 }
             }
         }
@@ -411,11 +421,19 @@ impl Session {
                 now_ms,
             };
             // Operators write to their stores when they prepare a commit.
-            task.prepare_commit(&mut io)?;
+            if let Err(error) = task.prepare_commit(&mut io) {
+                self.broken = Some(Error::new(error.kind(), error.message()));
+                return Err(error);
+            }
             rows.partitions.push(task.partition);
             rows.batches.push(read_table(&self.config.blueprint, &task.stores()[store], keys)?);
         }
         Ok(rows)
+    }
+
+    /// After a failed read the session is over.
+    fn check(&self) -> Result<()> {
+        self.broken.as_ref().map_or(Ok(()), |error| Err(Error::new(error.kind(), error.message())))
     }
 
     fn report_lag(&self) {

@@ -9,7 +9,7 @@ use super::task::Output;
 use crate::broker::OutRecord;
 use crate::broker::murmur2::partition_for;
 use crate::change::{ChangeBatch, Header, Op, Slots};
-use crate::error::{RecordError, Result};
+use crate::error::{Error, ErrorKind, RecordError, Result};
 use crate::format::{Encoder, Formats, Side, internal, window_key};
 use crate::plan::formats::names_schema_in_bytes;
 use crate::plan::topology::SinkSpec;
@@ -102,7 +102,7 @@ impl SinkWriter {
             None => None,
             Some(t) => {
                 let at = columns.iter().position(|column| column.name == t.column);
-                let at = at.ok_or_else(|| crate::error::Error::internal(format!("no column {}", t.column)))?;
+                let at = at.ok_or_else(|| Error::internal(format!("no column {}", t.column)))?;
                 Some((at, t.format.as_deref().map(DatePattern::new).transpose()?))
             }
         };
@@ -151,7 +151,7 @@ impl SinkWriter {
         errors.sort_by_key(|error| error.row);
         let mut skip = errors.iter().map(|error| error.row).peekable();
         let mut written = 0;
-        let mut untimed = Vec::new();
+        let mut unsent = Vec::new();
         for i in 0..rows {
             if skip.next_if(|row| *row == i).is_some() {
                 while skip.next_if(|row| *row == i).is_some() {}
@@ -160,7 +160,7 @@ impl SinkWriter {
             let timestamp = match self.event_time(batch, i, null.as_ref()) {
                 Ok(timestamp) => timestamp,
                 Err(reason) => {
-                    untimed.push(RecordError { row: i, place: "timestamp".to_owned(), reason });
+                    unsent.push(RecordError { row: i, place: "timestamp".to_owned(), reason });
                     continue;
                 }
             };
@@ -168,10 +168,13 @@ impl SinkWriter {
             let partition = key.map_or(task_partition % self.partitions, |key| partition_for(key, self.partitions));
             let value = self.values.get(i);
             let headers = headers.map_or(&[][..], |headers| headers(batch.seq[i]));
-            out.send(OutRecord { topic: &self.topic, partition, key, value, timestamp, headers })?;
-            written += 1;
+            match out.send(OutRecord { topic: &self.topic, partition, key, value, timestamp, headers }) {
+                Ok(()) => written += 1,
+                Err(error) if error.kind() == ErrorKind::Data => unsent.push(refused(i, &error)),
+                Err(error) => return Err(error),
+            }
         }
-        errors.extend(untimed);
+        errors.extend(unsent);
         Ok((written, errors.into_iter().map(|error| (batch.seq[error.row], error)).collect()))
     }
 
@@ -187,6 +190,11 @@ impl SinkWriter {
             _ => Ok(batch.rowtime[row]),
         }
     }
+}
+
+/// The topic does not take this record; it takes others.
+fn refused(row: usize, error: &Error) -> RecordError {
+    RecordError { row, place: "record".to_owned(), reason: error.message().to_owned() }
 }
 
 fn tombstones(batch: &ChangeBatch) -> Option<BooleanBuffer> {
@@ -227,8 +235,15 @@ impl RepartitionWriter {
         })
     }
 
-    /// Writes all rows. `now_ms` stamps the records: retention of the internal topic goes by the wall clock.
-    pub fn write(&mut self, batch: &ChangeBatch, task_partition: i32, now_ms: i64, out: &mut dyn Output) -> Result<()> {
+    /// Writes the rows. `now_ms` stamps the records: retention of the internal topic goes by the wall clock. Returns the
+    /// rows that are too large for a record, by their arrival numbers.
+    pub fn write(
+        &mut self,
+        batch: &ChangeBatch,
+        task_partition: i32,
+        now_ms: i64,
+        out: &mut dyn Output,
+    ) -> Result<Vec<(u64, RecordError)>> {
         self.key.encode(batch)?;
         self.by_partition.iter_mut().for_each(Vec::clear);
         for i in 0..batch.len() {
@@ -238,29 +253,47 @@ impl RepartitionWriter {
             };
             self.by_partition[partition as usize].push(i as u32);
         }
+        let mut errors = Vec::new();
         for (partition, rows) in self.by_partition.iter().enumerate() {
             let rows = batch.take(rows)?;
             let mut start = 0;
             while start < rows.len() {
                 let end = rows.whole_updates((start + REPARTITION_ROWS_MAX).min(rows.len()));
-                send_rows(&self.topic, partition as i32, &rows.slice(start, end - start), now_ms, out)?;
+                let rows = rows.slice(start, end - start);
+                send_rows(&self.topic, partition as i32, &rows, now_ms, out, &mut errors)?;
                 start = end;
             }
         }
-        Ok(())
+        Ok(errors)
     }
 }
 
-fn send_rows(topic: &str, partition: i32, rows: &ChangeBatch, now_ms: i64, out: &mut dyn Output) -> Result<()> {
+fn send_rows(
+    topic: &str,
+    partition: i32,
+    rows: &ChangeBatch,
+    now_ms: i64,
+    out: &mut dyn Output,
+    errors: &mut Vec<(u64, RecordError)>,
+) -> Result<()> {
     let bytes = internal::encode_batch(rows)?;
     let half = rows.whole_updates(rows.len() / 2);
-    if bytes.len() > REPARTITION_BYTES_MAX && half > 0 && half < rows.len() {
-        send_rows(topic, partition, &rows.slice(0, half), now_ms, out)?;
-        return send_rows(topic, partition, &rows.slice(half, rows.len() - half), now_ms, out);
-    }
+    let may_be_halved = half > 0 && half < rows.len();
     let rows_of = rows.seq.first().copied().unwrap_or(0);
-    out.send_internal(
-        OutRecord { topic, partition, key: None, value: Some(&bytes), timestamp: now_ms, headers: &[] },
-        rows_of,
-    )
+    let record = OutRecord { topic, partition, key: None, value: Some(&bytes), timestamp: now_ms, headers: &[] };
+    let sent = match bytes.len() > REPARTITION_BYTES_MAX && may_be_halved {
+        true => Err(Error::data("too many rows for one record")),
+        false => out.send_internal(record, rows_of),
+    };
+    match sent {
+        Err(error) if error.kind() == ErrorKind::Data && may_be_halved => {
+            send_rows(topic, partition, &rows.slice(0, half), now_ms, out, errors)?;
+            send_rows(topic, partition, &rows.slice(half, rows.len() - half), now_ms, out, errors)
+        }
+        Err(error) if error.kind() == ErrorKind::Data => {
+            errors.push((rows_of, refused(0, &error)));
+            Ok(())
+        }
+        sent => sent,
+    }
 }

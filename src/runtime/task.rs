@@ -10,13 +10,16 @@ use super::sink::{HeadersOf, RepartitionWriter, SinkWriter};
 use super::standby::Lease;
 use crate::broker::{CommittedOffset, OutRecord, TopicPartition};
 use crate::change::{ChangeBatch, RecordSet};
-use crate::error::Result;
+use crate::error::{RecordError, Result};
 use crate::operator::{Input, Operator, OperatorContext, RowError};
 use crate::state::{Position, StateStore};
 use crate::time::NO_TIME;
 
-/// Rows that a round takes at most.
+/// Rows that a round takes at most, fewer when they are large: operators make copies of them.
 const ROUND_ROWS_MAX: usize = 8192;
+const ROUND_BYTES_MAX: usize = 8 << 20;
+/// Rows that a round takes at least, however large they are.
+const ROUND_ROWS_MIN: usize = 128;
 /// Stream time moves in steps of this without records.
 const IDLE_STEP_MS: i64 = 1000;
 
@@ -161,7 +164,10 @@ impl Task {
 
     /// Processes one round; false when there is nothing to do until more is fetched.
     pub fn step(&mut self, io: &mut TaskIo<'_>) -> Result<bool> {
-        self.step_at_most(ROUND_ROWS_MAX, io)
+        let bytes: usize = self.inputs.iter().map(TaskInput::queued_bytes).sum();
+        let row_bytes = bytes / self.queued().max(1);
+        let rows_max = ROUND_BYTES_MAX / row_bytes.max(1);
+        self.step_at_most(rows_max.clamp(ROUND_ROWS_MIN, ROUND_ROWS_MAX), io)
     }
 
     /// Processes one round of at most about `rows_max` rows.
@@ -220,7 +226,7 @@ impl Task {
     pub fn offsets(&self, epoch: u64) -> Vec<CommittedOffset> {
         let of_input = |input: &TaskInput| {
             let (offset, rows_done) = input.position();
-            let progress = Progress { epoch, rows_done, stream_time: self.stream_time };
+            let progress = Progress { epoch, rows_done, stream_time: self.stream_time, topic: input.incarnation };
             let partition = TopicPartition::new(input.topic.clone(), self.partition);
             CommittedOffset { partition, offset, metadata: progress.to_metadata() }
         };
@@ -313,17 +319,14 @@ impl Task {
                         self.touched = true;
                         let (written, errors) = sink.write(&batch, self.partition, headers, io.out)?;
                         QueryMetrics::add(&io.metrics.rows_out, written);
-                        let errors = errors
-                            .into_iter()
-                            .map(|(seq, error)| RowError { seq, place: error.place, reason: error.reason })
-                            .collect();
-                        report(errors, parts, "production", io);
+                        report(row_errors(errors), parts, "production", io);
                     }
                 }
                 NodeKind::Repartition(sink) => {
                     for batch in ports.swap_remove(0) {
                         self.touched = true;
-                        sink.write(&batch, self.partition, io.now_ms, io.out)?;
+                        let errors = sink.write(&batch, self.partition, io.now_ms, io.out)?;
+                        report(row_errors(errors), parts, "production", io);
                     }
                 }
                 NodeKind::Collect => {
@@ -357,6 +360,11 @@ fn run_operator(
         Phase::StreamTime => operator.on_stream_time(cx),
         Phase::Commit => operator.on_commit(cx),
     }
+}
+
+fn row_errors(errors: Vec<(u64, RecordError)>) -> Vec<RowError> {
+    let errors = errors.into_iter();
+    errors.map(|(seq, error)| RowError { seq, place: error.place, reason: error.reason }).collect()
 }
 
 /// Errors of rows to log entries, with the record that each row came from.

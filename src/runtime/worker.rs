@@ -16,6 +16,7 @@ use super::metrics::QueryMetrics;
 use super::metrics::watch::worker_span;
 use super::session::Session;
 use super::standby::Standbys;
+use super::survey::{missing_sources, needs_somebody, survey};
 use crate::broker::{Broker, Start};
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,8 +27,11 @@ use crate::time::Clock;
 const POLL_RECORDS: usize = 20_000;
 /// Longest wait for records, so that requests and commits are prompt.
 const POLL_WAIT: Duration = Duration::from_millis(20);
-/// Longest wait before a failed worker tries again.
-const BACKOFF_MS_MAX: u64 = 15_000;
+/// Shortest and longest wait before a failed worker tries again.
+const BACKOFF_MS: (u64, u64) = (100, 15_000);
+/// How often workers look at the query's topics; sooner while they cannot be looked at.
+const SURVEY_INTERVAL_US: i64 = 10_000_000;
+const SURVEY_AGAIN_US: i64 = 2_000_000;
 
 /// How workers of a query work.
 #[derive(Clone)]
@@ -71,6 +75,8 @@ pub enum WorkerState {
     Running,
     /// Held by PAUSE.
     Paused,
+    /// At work, but the broker does not answer.
+    Waiting(String),
     /// Failed; it tries again.
     Failed(String),
     /// Ended.
@@ -181,23 +187,31 @@ impl Drop for Worker {
 impl Worker {
     /// Sessions until stopped; a failed one is followed by the next after a while.
     fn run(&mut self) {
-        let mut backoff_ms = 100;
+        let mut backoff_ms = BACKOFF_MS.0;
         while !self.stopping() {
             // One that failed stays so until it has partitions again.
             self.config.metrics.session_began(self.index, self.config.clock.monotonic_us());
             let commits = self.config.metrics.commits.load(Ordering::Relaxed);
-            let Err(error) = self.session() else { break };
+            let Err(error) = self.session() else { continue };
             if self.config.metrics.commits.load(Ordering::Relaxed) > commits {
-                backoff_ms = 100;
+                backoff_ms = BACKOFF_MS.0;
+            }
+            if needs_somebody(&error) {
+                backoff_ms = BACKOFF_MS.1;
+            }
+            if error.kind() == ErrorKind::NotFound {
+                let missing = missing_sources(&self.config.blueprint.topology, self.config.broker.as_ref());
+                let anew = missing.into_iter().map(|topic| (topic, 0));
+                Arc::make_mut(&mut self.config.blueprint).grown_from.extend(anew);
             }
             self.config.metrics.session_failed(self.index, &error, self.config.clock.monotonic_us(), backoff_ms);
-            self.set_state(WorkerState::Failed(error.to_string()));
+            self.set_state(WorkerState::Failed(error.told()));
             let mut waited = 0;
             while waited < backoff_ms && !self.stopping() {
                 self.config.clock.sleep(Duration::from_millis(50));
                 waited += 50;
             }
-            backoff_ms = (backoff_ms * 2).min(BACKOFF_MS_MAX);
+            backoff_ms = (backoff_ms * 2).min(BACKOFF_MS.1);
         }
         self.config.metrics.worker_ended(self.index);
         self.set_state(WorkerState::Stopped);
@@ -211,8 +225,13 @@ impl Worker {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
-    /// From joining the group to leaving it.
+    /// From joining the group to leaving it, because it is stopped or because the query's topics changed.
     fn session(&mut self) -> Result<()> {
+        if let Some(renewed) = survey(&self.config.blueprint, self.config.broker.as_ref())? {
+            let (before, now) = (&self.config.blueprint.partitions, &renewed.partitions);
+            tracing::warn!(?before, ?now, "partitions of the query's topics changed");
+            self.config.blueprint = Arc::new(renewed);
+        }
         let mut session = Session::join(&self.config, self.index)?;
         let result = self.work(&mut session);
         session.leave();
@@ -220,16 +239,43 @@ impl Worker {
     }
 
     fn work(&mut self, session: &mut Session) -> Result<()> {
+        let mut survey_at_us = self.config.clock.monotonic_us() + SURVEY_INTERVAL_US;
+        let mut trouble = None;
         while !self.stopping() {
+            let now_us = self.config.clock.monotonic_us();
+            if now_us >= survey_at_us {
+                let changed = self.has_changed(session);
+                survey_at_us = self.config.clock.monotonic_us() + SURVEY_INTERVAL_US;
+                trouble = match changed {
+                    Ok(false) => None,
+                    Ok(true) => break,
+                    // The session may outlive it: whether it does, the next commit shows.
+                    Err(error) if error.kind() == ErrorKind::Unavailable => {
+                        survey_at_us += SURVEY_AGAIN_US - SURVEY_INTERVAL_US;
+                        Some(error.told())
+                    }
+                    Err(error) => return Err(error),
+                };
+            }
             let paused = self.pause.load(Ordering::SeqCst);
             session.hold(paused)?;
             session.step(POLL_RECORDS, POLL_WAIT)?;
             if session.is_settled() {
-                self.set_state(if paused { WorkerState::Paused } else { WorkerState::Running });
+                self.set_state(match (&trouble, paused) {
+                    (Some(trouble), _) => WorkerState::Waiting(trouble.clone()),
+                    (None, true) => WorkerState::Paused,
+                    (None, false) => WorkerState::Running,
+                });
                 self.answer(session);
             }
         }
         session.commit_and(Save::All)
+    }
+
+    /// Whether the query's topics are others than those that the session was made for.
+    fn has_changed(&self, session: &Session) -> Result<bool> {
+        let surveyed = survey(&self.config.blueprint, self.config.broker.as_ref())?;
+        Ok(surveyed.is_some() || session.reads_old_topics()?)
     }
 
     /// Pull queries, between steps.

@@ -47,7 +47,7 @@ pub(super) struct Context {
     /// The newest general error: why brokers cannot be reached.
     trouble: Mutex<Option<String>>,
     /// The first record that could not be delivered since it was last asked.
-    undelivered: Mutex<Option<String>>,
+    undelivered: Mutex<Option<(RDKafkaErrorCode, String)>>,
     closing: AtomicBool,
 }
 
@@ -70,7 +70,7 @@ impl Context {
         with(&self.trouble, |text| text.clone())
     }
 
-    pub(super) fn take_undelivered(&self) -> Option<String> {
+    pub(super) fn take_undelivered(&self) -> Option<(RDKafkaErrorCode, String)> {
         with(&self.undelivered, Option::take)
     }
 }
@@ -176,7 +176,9 @@ unsafe extern "C" fn on_delivery(
         let topic = text(unsafe { sys::rd_kafka_topic_name(message.rkt) });
         let reason = RDKafkaErrorCode::from(message.err);
         let what = format!("a record of {topic}-{} was not delivered: {reason}", message.partition);
-        with(&context.undelivered, |first| first.get_or_insert(what).len());
+        with(&context.undelivered, |first| {
+            first.get_or_insert((reason, what));
+        });
     }
 }
 
@@ -375,6 +377,35 @@ impl NativeConsumer {
         check(unsafe { sys::rd_kafka_committed(self.native(), partitions.ptr(), millis(timeout)) })
     }
 
+    /// The id that the cluster gave to a topic, if there is one.
+    pub(super) fn topic_id(&self, topic: &CStr, timeout: Duration) -> Result<Option<String>, Failure> {
+        let mut names = [topic.as_ptr()];
+        let mut trouble: [c_char; 1] = [0];
+        // SAFETY: the client is alive; names are copied; what is made here is destroyed here, the event last, as the
+        // description belongs to it.
+        unsafe {
+            let queue = sys::rd_kafka_queue_new(self.native());
+            let topics = sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
+            let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+            let options = sys::rd_kafka_AdminOptions_new(self.native(), operation);
+            let wait = millis(timeout);
+            sys::rd_kafka_AdminOptions_set_request_timeout(options, wait, trouble.as_mut_ptr(), trouble.len());
+            sys::rd_kafka_DescribeTopics(self.native(), topics, options, queue);
+            let event = sys::rd_kafka_queue_poll(queue, wait.saturating_add(1000));
+            let id = match event.is_null() {
+                true => Err(failure(RDKafkaErrorCode::OperationTimedOut)),
+                false => described_id(event),
+            };
+            if !event.is_null() {
+                sys::rd_kafka_event_destroy(event);
+            }
+            sys::rd_kafka_AdminOptions_destroy(options);
+            sys::rd_kafka_TopicCollection_destroy(topics);
+            sys::rd_kafka_queue_destroy(queue);
+            id
+        }
+    }
+
     /// One past the last offset of the partition that the newest fetch knew of.
     pub(super) fn cached_end(&self, topic: &CStr, partition: i32) -> Option<i64> {
         let (mut low, mut high) = (-1, -1);
@@ -469,6 +500,11 @@ impl NativeProducer {
         let found = self.topics.iter().position(|(name, _)| name == topic);
         self.last = found.unwrap_or(self.last);
         found.is_some()
+    }
+
+    /// Number of the current topic, in the order in which they were opened.
+    pub(super) fn current(&self) -> usize {
+        self.last
     }
 
     /// Makes the topic the current one.
@@ -587,6 +623,35 @@ impl Drop for NativeProducer {
 
 fn failure(code: RDKafkaErrorCode) -> Failure {
     Failure { code, text: code.to_string(), fatal: false, retriable: false }
+}
+
+/// The id in the answer to a question about one topic.
+///
+/// # Safety
+/// The event is alive.
+unsafe fn described_id(event: *mut sys::rd_kafka_event_t) -> Result<Option<String>, Failure> {
+    // SAFETY: the caller's; descriptions live as long as the event.
+    unsafe {
+        check(sys::rd_kafka_event_error(event))?;
+        let answer = sys::rd_kafka_event_DescribeTopics_result(event);
+        if answer.is_null() {
+            return Ok(None);
+        }
+        let mut count = 0;
+        let topics = sys::rd_kafka_DescribeTopics_result_topics(answer, &mut count);
+        if topics.is_null() || count == 0 {
+            return Ok(None);
+        }
+        let topic = *topics;
+        let error = sys::rd_kafka_TopicDescription_error(topic);
+        let code = if error.is_null() { Code::RD_KAFKA_RESP_ERR_NO_ERROR } else { sys::rd_kafka_error_code(error) };
+        match check(code) {
+            Err(failure) if failure.code == RDKafkaErrorCode::UnknownTopicOrPartition => return Ok(None),
+            checked => checked?,
+        }
+        let id = sys::rd_kafka_TopicDescription_topic_id(topic);
+        Ok((!id.is_null()).then(|| text(sys::rd_kafka_Uuid_base64str(id))))
+    }
 }
 
 /// A new list of headers, null for none.

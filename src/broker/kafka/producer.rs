@@ -4,15 +4,18 @@
 //! recorded the commit; after any other answer the transaction is not visible, or the next producer of the id ends it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::Shared;
 use super::consumer::{ANSWER, offset_list};
-use super::error::{crate_failed, failed, kind};
+use super::error::{crate_failed, failed, kind, with_advice};
 use super::native::{Failure, Membership, NativeProducer};
 use crate::broker::{CommittedOffset, GroupMetadata, OutRecord, Producer, ProducerOptions};
+use crate::change::Header;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Callbacks are served after so many records.
@@ -20,13 +23,20 @@ const POLL_EVERY: u32 = 1024;
 /// How long one call may take, and how often it is taken up again: a commit gives up after less than a minute.
 const STEP: Duration = Duration::from_secs(10);
 const TRIES: u32 = 3;
+/// How long taking a transaction back may take: nobody needs the answer, as the next producer of the id ends it too.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// What a batch adds to its records, and a record to its key, value and headers.
+const OVERHEAD: usize = 128;
 
 pub(super) struct KafkaProducer {
     shared: Arc<Shared>,
+    config: ClientConfig,
     native: NativeProducer,
     transactional: bool,
     open: bool,
     sent: u32,
+    /// What each opened topic takes.
+    limits: Vec<usize>,
 }
 
 impl KafkaProducer {
@@ -37,17 +47,21 @@ impl KafkaProducer {
             .set("acks", "all")
             .set("enable.idempotence", "true")
             .set("linger.ms", "10")
-            .set("batch.size", "1000000")
+            .set("batch.size", shared.batch_bytes.load(Ordering::Relaxed).to_string())
             .set("queue.buffering.max.messages", "100000")
             .set("queue.buffering.max.kbytes", "65536")
+            // Each topic has a limit of its own, which is looked at before a record is handed over.
+            .set("message.max.bytes", "100000000")
             .set("delivery.report.only.error", "true");
         if let Some(id) = &options.transactional_id {
             config.set("transactional.id", id);
+            // What a dead process left open holds up readers for as long.
+            config.set("transaction.timeout.ms", "30000");
         }
         shared.override_with_extra(&mut config);
         let native = NativeProducer::new(&config).map_err(|error| crate_failed("creating a producer", &error))?;
         let transactional = options.transactional_id.is_some();
-        let producer = Self { shared, native, transactional, open: false, sent: 0 };
+        let producer = Self { shared, config, native, transactional, open: false, sent: 0, limits: Vec::new() };
         if transactional {
             producer.repeat("taking over the transactional id", || producer.native.init_transactions(STEP))?;
         }
@@ -74,7 +88,9 @@ impl KafkaProducer {
     fn explain(&self, doing: &str, failure: &Failure) -> Error {
         let error = failed(doing, failure);
         match self.native.context().take_undelivered() {
-            Some(what) if error.kind() != ErrorKind::Fenced => Error::new(error.kind(), format!("{doing}: {what}")),
+            Some((code, what)) if error.kind() != ErrorKind::Fenced => {
+                with_advice(Error::new(kind(code), format!("{doing}: {what}")), code)
+            }
             _ => error,
         }
     }
@@ -84,7 +100,39 @@ impl KafkaProducer {
         if self.shared.topic(topic)?.is_none() {
             return Err(Error::not_found(format!("topic {topic} does not exist")));
         }
-        self.native.open(topic).map_err(|failure| failed(&format!("opening topic {topic}"), &failure))
+        self.native.open(topic).map_err(|failure| failed(&format!("opening topic {topic}"), &failure))?;
+        let limit = self.shared.record_bytes_max(topic);
+        self.limits.push(limit);
+        if limit >= self.shared.batch_bytes.fetch_min(limit, Ordering::Relaxed) {
+            return Ok(());
+        }
+        // The client makes no batches of different sizes, and a batch that is too large is never written.
+        tracing::info!(topic, limit, "batches are made smaller for this topic");
+        if self.transactional {
+            let message = format!("topic {topic} takes batches of {limit} bytes only: the producer is made anew");
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        }
+        self.flush(ANSWER)?;
+        self.config.set("batch.size", limit.to_string());
+        self.native = NativeProducer::new(&self.config).map_err(|error| crate_failed("creating a producer", &error))?;
+        self.limits.clear();
+        self.open_topic(topic)
+    }
+
+    /// A batch that the broker refuses takes the whole transaction with it: so such a record is not handed over.
+    fn check_size(&self, record: &OutRecord<'_>) -> Result<()> {
+        let header = |header: &Header| header.key.len() + header.value.as_ref().map_or(0, Vec::len) + 10;
+        let size = record.key.map_or(0, <[u8]>::len)
+            + record.value.map_or(0, <[u8]>::len)
+            + record.headers.iter().map(header).sum::<usize>();
+        let limit = self.limits[self.native.current()];
+        if size + OVERHEAD <= limit {
+            return Ok(());
+        }
+        let topic = record.topic;
+        let error =
+            Error::data(format!("a record of {size} bytes is too large for topic {topic}, which takes {limit}"));
+        Err(with_advice(error, RDKafkaErrorCode::MessageSizeTooLarge))
     }
 }
 
@@ -109,6 +157,7 @@ impl Producer for KafkaProducer {
         if !self.native.knows(record.topic) {
             self.open_topic(record.topic)?;
         }
+        self.check_size(&record)?;
         self.sent = self.sent.wrapping_add(1);
         if self.sent.is_multiple_of(POLL_EVERY) {
             self.native.poll(Duration::ZERO);
@@ -153,7 +202,7 @@ impl Producer for KafkaProducer {
         self.open = false;
         match self.native.context().take_undelivered() {
             // librdkafka refuses to commit after a failed delivery, so this does not happen; if it did, it must show.
-            Some(what) => Err(Error::internal(format!("committed although {what}"))),
+            Some((_, what)) => Err(Error::internal(format!("committed although {what}"))),
             None => Ok(()),
         }
     }
@@ -162,7 +211,7 @@ impl Producer for KafkaProducer {
         if !std::mem::take(&mut self.open) {
             return Ok(());
         }
-        let result = self.repeat("aborting the transaction", || self.native.abort(STEP));
+        let result = self.native.abort(FAREWELL).map_err(|failure| failed("aborting the transaction", &failure));
         self.native.context().take_undelivered();
         result
     }
@@ -171,7 +220,7 @@ impl Producer for KafkaProducer {
         self.native.flush(timeout).map_err(|failure| self.explain("waiting for acknowledgements", &failure))?;
         match self.native.context().take_undelivered() {
             // In a transaction its commit reports it.
-            Some(what) if !self.transactional => Err(Error::new(ErrorKind::Unavailable, what)),
+            Some((code, what)) if !self.transactional => Err(with_advice(Error::new(kind(code), what), code)),
             _ => Ok(()),
         }
     }
@@ -179,15 +228,14 @@ impl Producer for KafkaProducer {
 
 impl Drop for KafkaProducer {
     fn drop(&mut self) {
-        let farewell = Duration::from_secs(5);
         if self.transactional {
             // Left open, it would hold up readers until the coordinator loses patience with it.
             if self.open
-                && let Err(failure) = self.native.abort(farewell)
+                && let Err(failure) = self.native.abort(FAREWELL)
             {
                 tracing::debug!("aborting the last transaction: {}", failure.text);
             }
-        } else if let Err(error) = self.flush(farewell) {
+        } else if let Err(error) = self.flush(FAREWELL) {
             // Records outside a transaction were to be written at once.
             tracing::warn!(%error, "a producer ended with records that were not written");
         }

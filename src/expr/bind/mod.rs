@@ -80,7 +80,7 @@ impl<'a> Binder<'a> {
                     None => coerce(node, &target),
                     Some(from) if castable(from, &target) => cast(node, target),
                     Some(from) => {
-                        let error = Error::semantic(format!("a {from} cannot be cast to {target}"));
+                        let error = Error::semantic(format!("{from} cannot be cast to {target}"));
                         return Err(if *from == SqlType::Bytes && target == SqlType::String {
                             error.hint("FROM_BYTES(bytes, 'utf8') reads bytes as text.")
                         } else {

@@ -382,7 +382,7 @@ fn mistakes_have_place_and_hint() {
         ("I[1]", "I", "a INTEGER has no elements", "ARRAY"),
         ("A['x']", "'x'", "an array's index is an INTEGER, not a STRING", ""),
         ("M[1]", "1", "this map's keys are STRING, not INTEGER", ""),
-        ("CAST(F AS INT)", "CAST(F AS INT)", "a BOOLEAN cannot be cast to INTEGER", ""),
+        ("CAST(F AS INT)", "CAST(F AS INT)", "BOOLEAN cannot be cast to INTEGER", ""),
         ("CAST(I AS STRNG)", "STRNG", "unknown type STRNG", "Did you mean STRING?"),
         ("UCAS(S)", "UCAS", "unknown function UCAS", "Did you mean UCASE?"),
         ("TRANSFORM(I, x => x)", "I", "TRANSFORM works on ARRAY and MAP, not on INTEGER", ""),

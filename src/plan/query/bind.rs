@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::expr::functions::{FunctionKind, kind_of};
 use crate::expr::{Scope, compile};
 use crate::plan::walk;
-use crate::sql::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
+use crate::sql::ast::{BinaryOp, Expr, ExprKind, Name, UnaryOp};
 use crate::types::{SqlType, SystemColumn};
 
 use super::sources::Sources;
@@ -36,6 +36,17 @@ impl<'a> Binder<'a> {
             ExprKind::Column { source, name } => {
                 let column = self.sources.column(source.as_ref(), name, clause)?;
                 Ok(Some(walk::column_at(&column.name, part)))
+            }
+            ExprKind::Lambda { params, .. } => {
+                let taken = |param: &&Name| self.sources.columns.iter().any(|column| column.own == param.text);
+                match params.iter().find(taken) {
+                    Some(param) => {
+                        Err(Error::semantic(format!("lambda parameter {} has the name of a column", param.text))
+                            .at(param.span)
+                            .hint("Give the parameter another name."))
+                    }
+                    None => Ok(None),
+                }
             }
             _ => Ok(None),
         })

@@ -33,8 +33,10 @@ impl QueryMetrics {
             worker.retry_at_us.store(now_us + backoff_ms as i64 * 1000, Ordering::Relaxed);
         }
         match error.kind() {
-            ErrorKind::Fenced => tracing::warn!(%error, backoff_ms, "worker was fenced, will join again and restore"),
-            _ => tracing::warn!(%error, backoff_ms, "worker session failed, will join again and restore"),
+            ErrorKind::Fenced => {
+                tracing::warn!(error = error.told(), backoff_ms, "worker was fenced, will join again and restore")
+            }
+            _ => tracing::warn!(error = error.told(), backoff_ms, "worker session failed, will join again and restore"),
         }
     }
 

@@ -41,3 +41,46 @@ fn the_epoch_itself_becomes_the_first_millisecond() {
     }
     panic!("no record came");
 }
+
+#[test]
+fn topics_of_one_name_are_told_apart() {
+    let broker = KafkaBroker::connect(&kafka_bootstrap(), &BTreeMap::new()).unwrap();
+    let topic = unique("t");
+    assert_eq!(broker.incarnation(&topic).unwrap(), "");
+    create(&broker, &topic, 1);
+    let first = broker.incarnation(&topic).unwrap();
+    assert_eq!(broker.incarnation(&topic).unwrap(), first);
+    broker.delete_topic(&topic).unwrap();
+    create(&broker, &topic, 1);
+    let second = broker.incarnation(&topic).unwrap();
+    assert!(!first.is_empty() && !second.is_empty() && first != second, "{first} {second}");
+}
+
+#[test]
+fn a_record_that_is_too_large_is_refused_without_harm() {
+    let broker = KafkaBroker::connect(&kafka_bootstrap(), &BTreeMap::new()).unwrap();
+    let topic = unique("t");
+    create(&broker, &topic, 1);
+    let options = ProducerOptions { transactional_id: Some(unique("p")), client_id: "p".to_owned() };
+    let mut producer = broker.producer(&options).unwrap();
+    let record = |value| OutRecord { topic: &topic, partition: 0, key: None, value, timestamp: 1, headers: &[] };
+    let (large, fits) = (vec![b'x'; 1_048_600], vec![b'x'; 1_040_000]);
+    producer.begin().unwrap();
+    producer.send(record(Some(b"before"))).unwrap();
+    let error = producer.send(record(Some(&large))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    assert!(error.hints()[0].contains("max.message.bytes"), "{error}");
+    producer.send(record(Some(&fits))).unwrap();
+    producer.commit(&[], None).unwrap();
+    let mut consumer = reader(&broker, &topic, 0);
+    let mut sizes = Vec::new();
+    for _ in 0..PATIENCE {
+        for set in consumer.poll(10, SHORT).unwrap().sets {
+            sizes.extend((0..set.len()).map(|i| set.values.get(i).map_or(0, <[u8]>::len)));
+        }
+        if sizes.len() >= 2 {
+            break;
+        }
+    }
+    assert_eq!(sizes, [6, 1_040_000]);
+}

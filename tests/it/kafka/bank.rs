@@ -1,5 +1,5 @@
-//! Two processes of one service, of which one or the other is killed twenty times under load: transfers between accounts
-//! are copied record for record, and added up to balances whose sum is zero. The test computes both on its own.
+//! Processes of one service that are killed, join and leave under load: transfers between accounts are copied record for
+//! record, and added up to balances whose sum is zero. The tests compute both on their own.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,24 +10,24 @@ use serde_json::{Value, json};
 use super::queries::Dice;
 use super::world::{Process, delete_topics, exists, fresh_topics, produce, read_committed, wait_for};
 
-const KILLS: usize = 20;
 const ACCOUNTS: u64 = 40;
 
+/// `@` stands for the name of the bank.
 const QUERIES: &str = "
-CREATE STREAM bank_transfers (id VARCHAR KEY, payer VARCHAR, payee VARCHAR, amount BIGINT)
-  WITH (KAFKA_TOPIC = 'bank_transfers', VALUE_FORMAT = 'JSON');
+CREATE STREAM transfers (id VARCHAR KEY, payer VARCHAR, payee VARCHAR, amount BIGINT)
+  WITH (KAFKA_TOPIC = '@_transfers', VALUE_FORMAT = 'JSON');
 
-CREATE STREAM bank_copy WITH (KAFKA_TOPIC = 'bank_copy') AS
-  SELECT id, payer, amount FROM bank_transfers;
+CREATE STREAM copy WITH (KAFKA_TOPIC = '@_copy') AS
+  SELECT id, payer, amount FROM transfers;
 
-CREATE STREAM bank_legs WITH (KAFKA_TOPIC = 'bank_legs') AS
+CREATE STREAM legs WITH (KAFKA_TOPIC = '@_legs') AS
   SELECT id,
          EXPLODE(ARRAY[STRUCT(account := payer, amount := -amount), STRUCT(account := payee, amount := amount)]) AS leg
-  FROM bank_transfers;
+  FROM transfers;
 
-CREATE TABLE bank_balances WITH (KAFKA_TOPIC = 'bank_balances', KEY_FORMAT = 'KAFKA') AS
+CREATE TABLE balances WITH (KAFKA_TOPIC = '@_balances', KEY_FORMAT = 'KAFKA') AS
   SELECT leg->account AS account, SUM(leg->amount) AS balance, COUNT(*) AS legs
-  FROM bank_legs GROUP BY leg->account;
+  FROM legs GROUP BY leg->account;
 ";
 
 /// What is sent, and what must come of it.
@@ -57,87 +57,127 @@ impl Books {
     }
 }
 
-/// Newest balance and number of legs of each account. The number may only grow: a result that is written twice, or
-/// from state that was lost, shows here.
-fn balances_seen() -> BTreeMap<String, (i64, i64)> {
-    let mut seen: BTreeMap<String, (i64, i64)> = BTreeMap::new();
-    if !exists("bank_balances") {
-        return seen;
-    }
-    for record in read_committed("bank_balances") {
-        let account = String::from_utf8(record.key.expect("a key")).expect("text");
-        let row: Value = serde_json::from_str(&record.value.expect("no row is taken back")).expect("JSON");
-        let row = (row["BALANCE"].as_i64().expect("a number"), row["LEGS"].as_i64().expect("a number"));
-        if let Some(before) = seen.insert(account.clone(), row) {
-            assert!(before.1 < row.1, "{account} went from {} to {} legs", before.1, row.1);
-        }
-    }
-    seen
+/// A service whose processes come and go.
+struct Bank {
+    name: &'static str,
+    folder: tempfile::TempDir,
+    service: String,
 }
 
-#[test]
-fn two_processes_lose_and_repeat_nothing_when_killed_again_and_again() {
-    delete_topics(&["bank_transfers", "bank_copy", "bank_legs", "bank_balances"]);
-    fresh_topics(&["bank_transfers"], 4);
-    let folder = tempfile::tempdir().expect("a folder");
-    let queries = folder.path().join("bank.sql");
-    std::fs::write(&queries, QUERIES).expect("a file");
-    let service = format!("bank{}", std::process::id());
-    let start = |number: usize| {
-        let data = folder.path().join(format!("data{number}"));
+impl Bank {
+    fn open(name: &'static str) -> Self {
+        let topics = ["transfers", "copy", "legs", "balances"].map(|topic| format!("{name}_{topic}"));
+        delete_topics(&topics.each_ref().map(String::as_str));
+        fresh_topics(&[&topics[0]], 4);
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("bank.sql"), QUERIES.replace('@', name)).expect("a file");
+        Self { name, folder, service: format!("{name}{}", std::process::id()) }
+    }
+
+    fn topic(&self, topic: &str) -> String {
+        format!("{}_{topic}", self.name)
+    }
+
+    /// Starts a process; one of the same number finds what the last one left on its disk.
+    fn start(&self, number: usize) -> Process {
+        let path = |name: String| self.folder.path().join(name).to_str().expect("a path").to_owned();
         Process::start(&[
             "run",
-            queries.to_str().expect("a path"),
+            &path("bank.sql".to_owned()),
             "--workers=1",
             "--service-id",
-            &service,
+            &self.service,
             "--data-dir",
-            data.to_str().expect("a path"),
+            &path(format!("data{number}")),
+            // The dead are missed soon: the broker of scripts/kafka allows it.
             "--set=kafka.session.timeout.ms=1500",
             "--set=kafka.heartbeat.interval.ms=300",
             "--set=state.checkpoint.interval.ms=500",
             "--log-level=error",
         ])
-    };
-    let mut processes = [Some(start(0)), Some(start(1))];
-    wait_for("the query", 60, || exists("bank_balances"));
+    }
 
-    let over = AtomicBool::new(false);
-    let books = std::thread::scope(|scope| {
-        let feed = scope.spawn(|| {
-            let (mut books, mut dice) = (Books::default(), Dice(7));
-            while !over.load(Ordering::SeqCst) {
-                produce("bank_transfers", &books.transfers(150, &mut dice));
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            books
+    /// Feeds transfers while `disturb` goes on, and checks what has become of them in the end.
+    fn run(&self, disturb: impl FnOnce()) {
+        let over = AtomicBool::new(false);
+        let books = std::thread::scope(|scope| {
+            let feed = scope.spawn(|| {
+                let (mut books, mut dice) = (Books::default(), Dice(7));
+                while !over.load(Ordering::SeqCst) {
+                    produce(&self.topic("transfers"), &books.transfers(150, &mut dice));
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                books
+            });
+            disturb();
+            over.store(true, Ordering::SeqCst);
+            feed.join().expect("no panic")
         });
+        wait_for("all balances", 120, || self.balances() == books.balances);
+        assert_eq!(self.balances().values().map(|(balance, _)| balance).sum::<i64>(), 0);
+        wait_for("all copies", 60, || self.copies().len() >= books.sent.len());
+        let mut copied = self.copies();
+        copied.sort();
+        assert!(copied == books.sent, "{} transfers were sent, {} copied", books.sent.len(), copied.len());
+    }
+
+    fn copies(&self) -> Vec<String> {
+        let text = |bytes: Option<Vec<u8>>| String::from_utf8(bytes.expect("a key")).expect("text");
+        read_committed(&self.topic("copy")).into_iter().map(|record| text(record.key)).collect()
+    }
+
+    /// Newest balance and number of legs of each account. The number may only grow: a result that is written twice, or
+    /// from state that was lost, shows here.
+    fn balances(&self) -> BTreeMap<String, (i64, i64)> {
+        let mut seen: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+        if !exists(&self.topic("balances")) {
+            return seen;
+        }
+        for record in read_committed(&self.topic("balances")) {
+            let account = String::from_utf8(record.key.expect("a key")).expect("text");
+            let row: Value = serde_json::from_str(&record.value.expect("no row is taken back")).expect("JSON");
+            let row = (row["BALANCE"].as_i64().expect("a number"), row["LEGS"].as_i64().expect("a number"));
+            if let Some(before) = seen.insert(account.clone(), row) {
+                assert!(before.1 < row.1, "{account} went from {} to {} legs", before.1, row.1);
+            }
+        }
+        seen
+    }
+}
+
+#[test]
+fn two_processes_lose_and_repeat_nothing_when_killed_twenty_times() {
+    let bank = Bank::open("bank");
+    let mut processes = [Some(bank.start(0)), Some(bank.start(1))];
+    wait_for("the query", 60, || exists("bank_balances"));
+    bank.run(|| {
         let mut dice = Dice(std::process::id().into());
-        for _ in 0..KILLS {
+        for _ in 0..20 {
             // Long enough for a rebalance to end at times, short enough to hit the middle of others.
             std::thread::sleep(Duration::from_millis(300 + dice.roll(4500)));
             let victim = dice.roll(2) as usize;
             processes[victim].take().expect("it runs").kill();
-            processes[victim] = Some(start(victim));
+            processes[victim] = Some(bank.start(victim));
         }
-        over.store(true, Ordering::SeqCst);
-        feed.join().expect("no panic")
     });
+    processes.into_iter().flatten().for_each(Process::terminate);
+}
 
-    wait_for("all balances", 120, || balances_seen() == books.balances);
-    assert_eq!(balances_seen().values().map(|(balance, _)| balance).sum::<i64>(), 0);
-    let mut copied: Vec<String> = Vec::new();
-    let mut copies = || {
-        copied = read_committed("bank_copy")
-            .into_iter()
-            .map(|record| String::from_utf8(record.key.expect("a key")).expect("text"))
-            .collect();
-        copied.len()
-    };
-    wait_for("all copies", 60, || copies() >= books.sent.len());
-    copied.sort();
-    assert!(copied == books.sent, "{} transfers were sent, {} copied", books.sent.len(), copied.len());
-    for process in processes.into_iter().flatten() {
-        process.terminate();
-    }
+#[test]
+fn processes_that_join_and_leave_all_the_time_lose_and_repeat_nothing() {
+    let bank = Bank::open("storm");
+    let mut processes = [Some(bank.start(0)), None, None, None];
+    wait_for("the query", 60, || exists("storm_balances"));
+    bank.run(|| {
+        let mut dice = Dice(std::process::id().into());
+        for _ in 0..24 {
+            std::thread::sleep(Duration::from_millis(200 + dice.roll(800)));
+            let number = 1 + dice.roll(3) as usize;
+            match processes[number].take() {
+                Some(process) => process.terminate(),
+                None => processes[number] = Some(bank.start(number)),
+            }
+        }
+    });
+    processes.into_iter().flatten().for_each(Process::terminate);
 }

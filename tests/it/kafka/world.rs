@@ -1,10 +1,11 @@
 //! The world outside Eddyline: a producer, a `read_committed` consumer and processes.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -12,8 +13,20 @@ use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
+thread_local! {
+    static OWN_BROKER: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// From here on this test's world is another broker.
+pub fn use_broker(address: &str) {
+    OWN_BROKER.with_borrow_mut(|own| *own = Some(address.to_owned()));
+}
+
 /// Address of the broker; the tests fail without one.
 pub fn bootstrap() -> String {
+    if let Some(address) = OWN_BROKER.with_borrow(Clone::clone) {
+        return address;
+    }
     std::env::var("EDDYLINE_TEST_BOOTSTRAP").unwrap_or_else(|_| {
         panic!("no Kafka to test with: run scripts/test, or `scripts/kafka up` and set EDDYLINE_TEST_BOOTSTRAP to its address")
     })
@@ -63,6 +76,30 @@ pub fn fresh_topics(names: &[&str], partitions: i32) {
     panic!("topics {names:?} cannot be created");
 }
 
+/// Creates a topic with these settings.
+pub fn topic_with(name: &str, partitions: i32, settings: &[(&str, &str)]) {
+    let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+    for (key, value) in settings {
+        topic = topic.set(key, value);
+    }
+    let created = block_on(admin().create_topics([&topic], &AdminOptions::new())).expect("admin call");
+    created.into_iter().for_each(|result| drop(result.expect("a new topic")));
+}
+
+/// Gives a topic more partitions.
+pub fn widen(name: &str, partitions: usize) {
+    let wish = NewPartitions::new(name, partitions);
+    let widened = block_on(admin().create_partitions([&wish], &AdminOptions::new())).expect("admin call");
+    widened.into_iter().for_each(|result| drop(result.expect("more partitions")));
+}
+
+/// Deletes the records of a partition before `offset`, as retention does.
+pub fn delete_records(topic: &str, partition: i32, offset: i64) {
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Offset(offset)).expect("an offset");
+    block_on(admin().delete_records(&list, &AdminOptions::new())).expect("admin call");
+}
+
 pub fn delete_topics(names: &[&str]) {
     // Topics that do not exist are what is wanted.
     let _ = block_on(admin().delete_topics(names, &AdminOptions::new()));
@@ -95,7 +132,7 @@ pub fn produce(topic: &str, records: &[(Option<String>, String, i64)]) {
             record = back;
         }
     }
-    producer.flush(Duration::from_secs(60)).expect("flush");
+    producer.flush(Duration::from_secs(180)).expect("flush");
 }
 
 /// Everything committed in a topic by now, partition by partition.
