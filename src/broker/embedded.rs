@@ -63,15 +63,23 @@ impl EmbeddedBroker {
     }
 }
 
+impl EmbeddedBroker {
+    /// It is always there.
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps)]
+    fn reach(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
 impl Broker for EmbeddedBroker {
     broker_over_log!();
 
     fn consumer(&self, options: &ConsumerOptions) -> Result<Box<dyn Consumer>> {
-        Ok(self.log.consumer(options))
+        Ok(Box::new(self.log.consumer(options)))
     }
 
     fn producer(&self, options: &ProducerOptions) -> Result<Box<dyn Producer>> {
-        self.log.producer(options)
+        Ok(Box::new(self.log.producer(options)?))
     }
 }
 

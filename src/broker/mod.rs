@@ -87,7 +87,9 @@ pub trait Broker: Send + Sync + fmt::Debug {
     /// markers of transactions: to know whether all is read, ask [`Consumer::end_offset`].
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)>;
     /// One past the last record of the partition, whether its transaction is decided or not: more than the end in
-    /// [`Broker::offsets`] while one is open.
+    /// [`Broker::offsets`] while one is open. What was committed before this call can be read once that end has come
+    /// here, not sooner: an open transaction hides what others committed after it began, and a partition may learn of a
+    /// commit later than its group does.
     fn high_watermark(&self, partition: &TopicPartition) -> Result<i64> {
         Ok(self.offsets(partition)?.1)
     }

@@ -40,6 +40,7 @@ impl Slots {
     }
 
     /// Appends a copy of `bytes`, or a null.
+    #[inline]
     pub fn push(&mut self, bytes: Option<&[u8]>) {
         match bytes {
             None => self.ranges.push(NULL),
@@ -52,16 +53,19 @@ impl Slots {
     }
 
     /// Appends what was written to `data` since it was `start` bytes long.
+    #[inline]
     pub fn close(&mut self, start: usize) {
         self.ranges.push((start as u32, self.data.len() as u32));
     }
 
     /// Appends a null.
+    #[inline]
     pub fn push_null(&mut self) {
         self.ranges.push(NULL);
     }
 
     /// The `i`-th, `None` for null.
+    #[inline]
     pub fn get(&self, i: usize) -> Option<&[u8]> {
         let (start, end) = self.ranges[i];
         (start != u32::MAX).then(|| &self.data[start as usize..end as usize])
@@ -109,9 +113,15 @@ impl<'a> Payloads<'a> {
     }
 
     /// The `i`-th, `None` for null.
+    #[inline]
     pub fn get(&self, i: usize) -> Option<&'a [u8]> {
         let (start, end) = self.ranges[i];
         (start != u32::MAX).then(|| &self.data[start as usize..end as usize])
+    }
+
+    /// Whether there are only ASCII characters in the buffer that they are of.
+    pub fn is_ascii(&self) -> bool {
+        self.data.is_ascii()
     }
 
     /// All, in order.
@@ -172,6 +182,7 @@ impl RecordSet {
     }
 
     /// Appends a record.
+    #[inline]
     pub fn push(
         &mut self,
         offset: i64,

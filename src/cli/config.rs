@@ -224,8 +224,8 @@ impl Settings {
             "history-file" => self.history_file = Some(PathBuf::from(value)),
             "service-id" => self.service_id = value.to_owned(),
             "workers" => {
-                let workers = value.parse().ok().filter(|n| (1..=256).contains(n));
-                self.workers = workers.ok_or_else(|| wrong("a number from 1 to 256"))?;
+                let workers = value.parse().ok().filter(|n| (0..=256).contains(n));
+                self.workers = workers.ok_or_else(|| wrong("a number from 0 to 256"))?;
             }
             "default-partitions" => {
                 let partitions = value.parse().ok().filter(|n| (1..=10_000).contains(n));
@@ -367,8 +367,8 @@ mod tests {
 
     #[test]
     fn wrong_values_say_what_is_wanted() {
-        let failure = resolve(&GlobalArgs::default(), &[], "workers = 0").unwrap_err();
-        assert_eq!(failure.error.message(), "eddyline.toml: workers = \"0\" is not a number from 1 to 256");
+        let failure = resolve(&GlobalArgs::default(), &[], "workers = 257").unwrap_err();
+        assert_eq!(failure.error.message(), "eddyline.toml: workers = \"257\" is not a number from 0 to 256");
         let failure = resolve(&GlobalArgs::default(), &[], "workers = = 1").unwrap_err();
         assert!(failure.error.message().starts_with("eddyline.toml is no TOML"));
         assert!(failure.error.span().is_some());

@@ -15,7 +15,7 @@ use crate::state::{StateDir, StateEnv};
 pub struct EngineConfig {
     /// Names the command log, consumer groups and internal topics: one per deployment.
     pub service_id: String,
-    /// Threads per persistent query.
+    /// Threads per persistent query; with none, other processes of the service do the work.
     pub workers: usize,
     /// Defaults of session properties.
     pub properties: BTreeMap<String, String>,
@@ -83,7 +83,7 @@ impl EngineConfig {
 }
 
 /// Least memory for state: below it nothing but spilling would be done.
-const STATE_BYTES_MIN: i64 = 8 << 20;
+const STATE_BYTES_MIN: i64 = 64 << 20;
 
 /// A property, its default and what it does.
 pub struct PropertyDoc {

@@ -1,5 +1,6 @@
 //! [`Live`]: queries as workers on a broker.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -229,7 +230,10 @@ impl Live {
     /// Starts what [`Mode::Recall`] left, and goes on to [`Mode::Act`].
     pub fn start_recalled(&mut self) {
         self.mode = Mode::Act;
-        for (query_id, (start, paused)) in std::mem::take(&mut self.recalled) {
+        let recalled = std::mem::take(&mut self.recalled);
+        // What is not there any more was dropped by another process.
+        self.config.state.retain_queries(&|query_id| recalled.contains_key(query_id));
+        for (query_id, (start, paused)) in recalled {
             self.start_or_stall(start);
             if paused && let Some(query) = self.queries.get(&query_id) {
                 query.workers.iter().for_each(|worker| worker.set_paused(true));
@@ -296,8 +300,17 @@ impl Live {
     /// Starts a query's workers.
     fn launch(&mut self, query: &QueryStart) -> Result<()> {
         let prefix = self.prefix(&query.id);
-        let partitions = |topic: &str| self.broker.topic(topic).ok().flatten().map(|info| info.partitions);
-        let blueprint = Blueprint::new(&query.id, query.topology.clone(), &prefix, &partitions)?;
+        // A broker that does not answer does not say that a topic is missing.
+        let unanswered = Cell::new(None);
+        let partitions = |topic: &str| match self.broker.topic(topic) {
+            Ok(info) => info.map(|info| info.partitions),
+            Err(error) => {
+                unanswered.set(Some(error));
+                None
+            }
+        };
+        let blueprint = Blueprint::new(&query.id, query.topology.clone(), &prefix, &partitions)
+            .map_err(|error| unanswered.take().unwrap_or(error))?;
         let mut blueprint = blueprint.with_formats(self.formats.clone());
         blueprint.grown_from.extend(self.missing.iter().map(|topic| (topic.clone(), 0)));
         let blueprint = Arc::new(blueprint);
@@ -306,7 +319,7 @@ impl Live {
         }
         self.ensure_internal_topics(&blueprint)?;
         let log_topic = processing_log::topic(&self.config.service_id);
-        let workers = self.config.workers.max(1);
+        let workers = self.config.workers;
         let metrics = Arc::new(QueryMetrics::new(workers).with_stores(blueprint.store_names()));
         let properties = &query.properties;
         let config = WorkerConfig {

@@ -4,7 +4,7 @@
 
 pub mod adhoc;
 pub mod asserts;
-mod backend;
+pub mod backend;
 pub mod board;
 pub mod catch_up;
 pub mod command_log;

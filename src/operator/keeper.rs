@@ -1,19 +1,24 @@
 //! [`Keeper`]: the current rows of a table in a store, and changes with before images out of what comes in.
 //!
-//! Store layout: `0` → observed event time · `1 identity` → `rowtime value` · with retention `2 windowend identity` →
-//! nothing, for expiry. The identity is the encoded key and window bounds.
+//! Store layout: `0` → observed event time · `1 identity` → `rowtime columns value` · with retention `2 windowend identity` →
+//! nothing, for expiry. The identity is the encoded key and window bounds; `columns` is how many the value had when it
+//! was written: a query that is replaced may append some, which are NULL in older rows.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::{Bound, ControlFlow};
 
 use super::exprs::has_null_key;
 use super::output::{RowHeads, SchemaCodec, pick, take};
 use super::{Input, OperatorContext};
 use crate::change::Op;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::state::RowCodec;
 use crate::state::keys::{self, i64_at, ordered_i64, put_i64};
 use crate::time::NO_TIME;
 use crate::types::LogicalSchema;
-use arrow::array::AsArray;
+use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::Int64Type;
 
 pub(super) const META: u8 = 0;
@@ -88,7 +93,7 @@ impl Keeper {
             } else {
                 emit(Op::Insert, (0, row));
             }
-            store.put_owned(key, stored_row(rowtime, rows.row(row).data()));
+            store.put_owned(key, stored_row(rowtime, values.len(), rows.row(row).data()));
             if let Some(key) = by_end {
                 store.put_owned(key, Vec::new());
             }
@@ -100,7 +105,7 @@ impl Keeper {
         if olds.is_empty() {
             columns.extend(take(values, &sources)?);
         } else {
-            let old_values = self.codec.value.decode(olds.iter().map(|row| &row[8..]))?;
+            let old_values = values_of(&self.codec, olds.iter().map(Vec::as_slice))?;
             columns.extend(pick(values, &old_values, &cells)?);
         }
         let changes = heads.into_table(self.codec.arrow.clone(), columns)?;
@@ -140,9 +145,41 @@ impl Keeper {
     }
 }
 
-fn stored_row(rowtime: i64, value: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(8 + value.len());
+fn stored_row(rowtime: i64, columns: usize, value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(VALUE + value.len());
     put_i64(&mut bytes, rowtime);
+    bytes.extend_from_slice(&u16::try_from(columns).unwrap_or(u16::MAX).to_be_bytes());
     bytes.extend_from_slice(value);
     bytes
+}
+
+/// Where a stored row's value begins.
+const VALUE: usize = 10;
+
+/// The value columns of stored rows; those that a row was written without are NULL.
+pub(super) fn values_of<'a>(codec: &SchemaCodec, rows: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>> {
+    let columns = codec.arrow.fields().len() - codec.identity_len;
+    let mut missing: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
+    let mut whole: Vec<Cow<'a, [u8]>> = Vec::new();
+    for row in rows {
+        let (count, value) = (usize::from(u16::from_be_bytes([row[8], row[9]])), &row[VALUE..]);
+        if count == columns {
+            whole.push(Cow::Borrowed(value));
+            continue;
+        }
+        if count > columns {
+            return Err(Error::internal(format!("a row of {count} columns is kept where there are {columns}")));
+        }
+        let tail = match missing.entry(count) {
+            Entry::Occupied(found) => found.into_mut(),
+            Entry::Vacant(free) => {
+                let types = codec.arrow.fields()[codec.identity_len + count..].iter().map(|f| f.data_type().clone());
+                free.insert(RowCodec::new(types)?.null_row()?)
+            }
+        };
+        // The encoding of the first columns is a prefix of the whole row's; a row without columns has a filler.
+        let known = if count == 0 { &[][..] } else { value };
+        whole.push(Cow::Owned([known, tail.as_slice()].concat()));
+    }
+    codec.value.decode(whole.iter().map(Cow::as_ref))
 }

@@ -7,7 +7,7 @@ use std::ops::{Bound, ControlFlow};
 
 use arrow::array::ArrayRef;
 
-use super::keeper::{Keeper, ROWS};
+use super::keeper::{Keeper, ROWS, values_of};
 use super::output::SchemaCodec;
 use super::{Input, Operator, OperatorContext};
 use crate::change::ChangeBatch;
@@ -60,7 +60,7 @@ impl TableCodec {
 
     fn read(&self, found: &[(Vec<u8>, Vec<u8>)]) -> Result<ChangeBatch> {
         let mut columns = self.rows.identity.decode(found.iter().map(|(key, _)| &key[1..]))?;
-        columns.extend(self.rows.value.decode(found.iter().map(|(_, row)| &row[8..]))?);
+        columns.extend(values_of(&self.rows, found.iter().map(|(_, row)| row.as_slice()))?);
         let data = record_batch(self.rows.arrow.clone(), columns, found.len())?;
         let rowtime = found.iter().map(|(_, row)| i64_at(row)).collect();
         Ok(ChangeBatch::append_only(data, rowtime, vec![0; found.len()]))

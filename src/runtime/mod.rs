@@ -25,6 +25,7 @@ pub mod source;
 pub mod standby;
 pub mod survey;
 pub mod task;
+pub mod throttle;
 pub mod worker;
 
 pub use build::Blueprint;

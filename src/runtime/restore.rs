@@ -13,13 +13,11 @@ use super::metrics::QueryMetrics;
 use super::metrics::restoring::Restoring;
 use crate::broker::{Broker, Consumer, ConsumerOptions, Start, TopicPartition};
 use crate::error::{Error, ErrorKind, Result};
-use crate::state::{Loaded, Position, StateStore};
+use crate::state::{Position, StateStore};
 use crate::time::Clock;
 
 /// Records read from a changelog at once.
 const BATCH: usize = 10_000;
-/// Keys loaded from a local checkpoint at once.
-const LOAD: usize = 20_000;
 /// How long a changelog may stand still before restoring gives up: longer than brokers let a transaction be open.
 const PATIENCE_MS: i64 = 180_000;
 /// Time between lines in the log.
@@ -49,8 +47,6 @@ pub struct Restore {
 }
 
 enum Phase {
-    /// Loading the local checkpoint.
-    Load,
     /// Waiting until everything up to the end can be read.
     Settle,
     Read(Box<dyn Consumer>),
@@ -68,15 +64,19 @@ impl Restore {
     ) -> Result<Self> {
         let end = broker.high_watermark(&changelog)?;
         let (start, _) = broker.offsets(&changelog)?;
-        let (mut phase, mut next) = (Phase::Settle, start);
+        let mut next = start;
+        let mut local = false;
         if let Some(position) = store.local() {
             let incarnation = broker.incarnation(&changelog.topic)?;
             match unfit(&position, start..=end.max(start), &incarnation, clock.now_ms()) {
-                None => (phase, next) = (Phase::Load, position.offset),
+                None => {
+                    (next, local) = (position.offset, true);
+                    store.accept_local();
+                }
                 Some(why) => store.discard_local(&why),
             }
         }
-        Ok(Self::new((broker, clock, metrics), changelog, phase, next..end))
+        Ok(Self::new((broker, clock, metrics), changelog, next..end, local))
     }
 
     /// Of a store that has all records of the changelog before `next`.
@@ -88,14 +88,14 @@ impl Restore {
         next: i64,
     ) -> Result<Self> {
         let end = broker.high_watermark(&changelog)?;
-        Ok(Self::new((broker, clock, metrics), changelog, Phase::Settle, next..end))
+        Ok(Self::new((broker, clock, metrics), changelog, next..end, true))
     }
 
     fn new(
         (broker, clock, metrics): (&Arc<dyn Broker>, &Arc<dyn Clock>, &Arc<QueryMetrics>),
         changelog: TopicPartition,
-        phase: Phase,
         records: std::ops::Range<i64>,
+        local: bool,
     ) -> Self {
         let now_us = clock.monotonic_us();
         let mut restore = Self {
@@ -103,7 +103,7 @@ impl Restore {
             clock: clock.clone(),
             metrics: metrics.clone(),
             changelog,
-            phase,
+            phase: Phase::Settle,
             next: records.start,
             end: records.end,
             restored: 0,
@@ -114,22 +114,13 @@ impl Restore {
             _restoring: Restoring::begin(metrics, clock),
         };
         restore.tell_remaining();
-        restore.tell_beginning();
+        restore.tell_beginning(local);
         restore
     }
 
     /// Goes on for about `max_wait`; whether the store is restored.
     pub fn step(&mut self, store: &mut StateStore, max_wait: Duration) -> Result<bool> {
         match &mut self.phase {
-            Phase::Load => match store.load_local(LOAD) {
-                Loaded::More => {}
-                Loaded::Done => self.phase = Phase::Settle,
-                Loaded::Lost => {
-                    self.next = self.broker.offsets(&self.changelog)?.0;
-                    self.phase = Phase::Settle;
-                    self.tell_remaining();
-                }
-            },
             Phase::Settle => self.settle(max_wait)?,
             Phase::Read(consumer) => {
                 let poll = consumer.poll(BATCH, max_wait)?;
@@ -187,10 +178,9 @@ impl Restore {
         Ok(())
     }
 
-    fn tell_beginning(&self) {
+    fn tell_beginning(&self, local: bool) {
         let (changelog, records) = (&self.changelog, self.told_remaining);
         if records > 0 {
-            let local = matches!(self.phase, Phase::Load);
             tracing::info!(%changelog, records, local, "restoring a store");
         }
     }
@@ -227,14 +217,10 @@ impl Restore {
             self.told_us = now_us;
             let rate = restored * 1_000_000 / ((now_us - self.began_us).max(1) as u64);
             let what = match self.phase {
-                Phase::Load => "loading the local checkpoint",
                 Phase::Settle => "waiting for an open transaction",
                 _ => "reading the changelog",
             };
             tracing::info!(%changelog, restored, rate, remaining, "restoring: {what}");
-        }
-        if matches!(self.phase, Phase::Load) {
-            self.progress_us = now_us;
         }
         if now_us - self.progress_us > PATIENCE_MS * 1000 {
             let at = self.next;

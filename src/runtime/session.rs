@@ -21,6 +21,7 @@ use super::purge::Purges;
 use super::recovery::Recovery;
 use super::round::TaskInput;
 use super::task::{Output, Task, TaskIo};
+use super::throttle::Throttle;
 use super::worker::{Rows, WorkerConfig};
 use crate::broker::{CommittedOffset, Consumer, ConsumerOptions, OutRecord, Producer, ProducerOptions, TopicPartition};
 use crate::change::{ChangeBatch, RecordSet};
@@ -28,11 +29,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::operator::{TableCodec, lookup, scan};
 use crate::state::StateStore;
 
-/// Rows that may wait on one input before its partition is paused.
-const QUEUED_ROWS_MAX: usize = 50_000;
-/// Bytes that may wait on all inputs together before those with more than their share are paused. One without rows is
-/// never paused, so that what waits for it can go on.
-const QUEUED_BYTES_MAX: usize = 64 << 20;
 /// How long a step waits for a changelog.
 const RESTORE_WAIT: Duration = Duration::from_millis(50);
 /// How long pull queries wait for the worker's first partitions; a worker that gets none answers then.
@@ -85,6 +81,8 @@ pub struct Session {
     recovering: VecDeque<Recovery>,
     checkpoints: Checkpoints,
     purges: Purges,
+    /// What went wrong in a read: tasks are half through a flush, and nothing of theirs may be committed.
+    broken: Option<Error>,
 }
 
 impl Session {
@@ -118,12 +116,14 @@ impl Session {
             recovering: VecDeque::new(),
             checkpoints: Checkpoints::default(),
             purges: Purges::default(),
+            broken: None,
         })
     }
 
     /// Fetches at most `records_max` records, waiting for them only when there is nothing else to do, takes part in
     /// rebalances, processes, and commits when it is time.
     pub fn step(&mut self, records_max: usize, wait: Duration) -> Result<()> {
+        self.check()?;
         let wait = if self.busy || !self.recovering.is_empty() { Duration::ZERO } else { wait };
         let poll = self.consumer.poll(records_max, wait)?;
         if !poll.revoked.is_empty() {
@@ -197,7 +197,8 @@ impl Session {
         }
     }
 
-    /// Rounds of every task until nothing is left or the commit is due; whether anything is left.
+    /// Rounds of every task until nothing is left or the commit is due; whether anything is left. One round at least: a
+    /// commit interval that is over before the work begins must not stop it.
     fn process(&mut self) -> Result<bool> {
         for task in &mut self.holdings.tasks {
             for input in &mut task.inputs {
@@ -205,9 +206,8 @@ impl Session {
                 input.drained = self.consumer.end_offset(&partition).is_some_and(|end| input.next_offset() >= end);
             }
         }
-        let mut left = true;
-        while left && !self.commit_due() {
-            left = false;
+        loop {
+            let mut left = false;
             let now_ms = self.config.clock.now_ms();
             for task in &mut self.holdings.tasks {
                 let mut io = TaskIo {
@@ -220,8 +220,10 @@ impl Session {
                 left |= task.step(&mut io)?;
                 task.idle(self.config.clock.monotonic_us(), self.config.idle_timeout_ms, &mut io)?;
             }
+            if !left || self.commit_due() {
+                return Ok(left);
+            }
         }
-        Ok(left)
     }
 
     fn commit_due(&self) -> bool {
@@ -236,6 +238,7 @@ impl Session {
 
     /// One epoch, and local checkpoints of tasks.
     pub fn commit_and(&mut self, save: Save) -> Result<()> {
+        self.check()?;
         if save == Save::All {
             // Its records would lie behind the checkpoints' positions, and be read again.
             self.commit()?;
@@ -379,19 +382,15 @@ impl Session {
     /// Pauses partitions that are far ahead.
     fn throttle(&mut self) -> Result<()> {
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
-        let inputs = || self.holdings.tasks.iter().flat_map(|task| &task.inputs);
-        let bytes: usize = inputs().map(TaskInput::queued_bytes).sum();
-        let share = QUEUED_BYTES_MAX / inputs().count().max(1);
+        let inputs = self.holdings.tasks.iter().flat_map(|task| &task.inputs);
+        let throttle = Throttle::new(inputs.map(TaskInput::queued_bytes));
         for task in &self.holdings.tasks {
             for (input, partition) in task.inputs.iter().zip(inputs_of(task)) {
-                let queued = input.queued();
                 let is_paused = self.holdings.paused.contains(&partition);
-                let too_much = bytes > QUEUED_BYTES_MAX && input.queued_bytes() > share;
-                let little = bytes < QUEUED_BYTES_MAX / 2 || input.queued_bytes() < share / 2;
-                if !is_paused && (queued > QUEUED_ROWS_MAX || too_much) {
-                    pause.push(partition);
-                } else if is_paused && queued < QUEUED_ROWS_MAX / 2 && little {
-                    resume.push(partition);
+                match (is_paused, throttle.is_paused(input.queued(), input.queued_bytes(), is_paused)) {
+                    (false, true) => pause.push(partition),
+                    (true, false) => resume.push(partition),
+                    _ => {}
                 }
             }
         }
@@ -422,11 +421,19 @@ impl Session {
                 now_ms,
             };
             // Operators write to their stores when they prepare a commit.
-            task.prepare_commit(&mut io)?;
+            if let Err(error) = task.prepare_commit(&mut io) {
+                self.broken = Some(Error::new(error.kind(), error.message()));
+                return Err(error);
+            }
             rows.partitions.push(task.partition);
             rows.batches.push(read_table(&self.config.blueprint, &task.stores()[store], keys)?);
         }
         Ok(rows)
+    }
+
+    /// After a failed read the session is over.
+    fn check(&self) -> Result<()> {
+        self.broken.as_ref().map_or(Ok(()), |error| Err(Error::new(error.kind(), error.message())))
     }
 
     fn report_lag(&self) {

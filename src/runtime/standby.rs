@@ -18,20 +18,23 @@ use super::restore::changelog_partition;
 use crate::broker::{Broker, Consumer, ConsumerOptions, Start, TopicPartition};
 use crate::change::RecordSet;
 use crate::error::Result;
-use crate::state::{Loaded, Position, StateEnv, StateStore};
+use crate::state::{Position, StateEnv, StateStore};
 use crate::time::Clock;
 
 /// Records of changelogs read at once.
 const BATCH: usize = 10_000;
 /// Longest wait for records.
 const WAIT: Duration = Duration::from_millis(100);
-/// Keys loaded from a local checkpoint at once.
-const LOAD: usize = 20_000;
 /// Pause after something went wrong.
 const BACKOFF: Duration = Duration::from_secs(1);
 
 /// Sub-topology and partition.
 type TaskId = (usize, i32);
+
+/// A copy: task, store and number. One that was handed over and begun anew between two steps is another copy, which
+/// starts elsewhere: what is read for the old one would leave a gap in it.
+type CopyId = (TaskId, usize, u64);
+type Routes = BTreeMap<TopicPartition, CopyId>;
 
 /// Copies of a query's stores.
 pub struct Standbys {
@@ -49,6 +52,8 @@ struct Inner {
     /// Tasks of this process's workers.
     leased: BTreeSet<TaskId>,
     copies: BTreeMap<TaskId, Vec<Copied>>,
+    /// Copies begun so far.
+    begun: u64,
 }
 
 /// A store and how far it has read its changelog.
@@ -58,12 +63,49 @@ pub struct Copied {
     /// The next record of its changelog; `None` for a store without one.
     pub next: Option<i64>,
     incarnation: String,
+    /// Tells it from earlier copies of the same store.
+    number: u64,
 }
 
 /// Keeps a task's stores from being copied while it lives.
 pub struct Lease {
     of: Arc<Standbys>,
     task: TaskId,
+}
+
+/// Keeps copies close to their changelogs' ends.
+pub struct Follower {
+    of: Arc<Standbys>,
+    consumer: Box<dyn Consumer>,
+    /// The copy that each changelog is read for.
+    routes: Routes,
+    saved_us: i64,
+}
+
+impl Follower {
+    /// Reads what has come, waiting for it at most so long.
+    pub fn step(&mut self, max_wait: Duration) -> Result<()> {
+        let of = &self.of;
+        of.begin_copies()?;
+        of.assign(self.consumer.as_mut(), &mut self.routes)?;
+        if self.routes.is_empty() {
+            of.tell(self.consumer.as_ref(), &self.routes);
+            of.clock.sleep(max_wait);
+            return Ok(());
+        }
+        for set in self.consumer.poll(BATCH, max_wait)?.sets {
+            let partition = TopicPartition::new(set.topic.clone(), set.partition);
+            if let Some(copy) = self.routes.get(&partition) {
+                of.apply(*copy, &set)?;
+            }
+        }
+        of.tell(self.consumer.as_ref(), &self.routes);
+        if of.clock.monotonic_us() - self.saved_us >= of.state.checkpoint_interval_ms.saturating_mul(1000) {
+            of.checkpoint()?;
+            self.saved_us = of.clock.monotonic_us();
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Lease {
@@ -110,53 +152,49 @@ impl Standbys {
         self.stop.store(true, Ordering::SeqCst);
     }
 
-    fn run(&self) {
+    fn run(self: &Arc<Self>) {
         while !self.stop.load(Ordering::SeqCst) {
             if let Err(error) = self.read() {
                 tracing::warn!(%error, "copies of stores fall behind");
-                self.inner().copies.clear();
+                self.forget();
                 self.clock.sleep(BACKOFF);
             }
         }
+        self.save_and_forget();
+    }
+
+    /// Reads until something goes wrong or the thread is to end.
+    fn read(self: &Arc<Self>) -> Result<()> {
+        let mut follower = self.follower()?;
+        while !self.stop.load(Ordering::SeqCst) {
+            follower.step(WAIT)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the changelogs step by step: a thread takes the steps, or a simulation.
+    pub fn follower(self: &Arc<Self>) -> Result<Follower> {
+        let options = ConsumerOptions { client_id: "standby".into(), ..ConsumerOptions::default() };
+        let consumer = self.broker.consumer(&options)?;
+        Ok(Follower { of: self.clone(), consumer, routes: Routes::new(), saved_us: self.clock.monotonic_us() })
+    }
+
+    /// After a failed step no copy is known to be whole.
+    pub fn forget(&self) {
+        self.inner().copies.clear();
+    }
+
+    /// At the end the copies go to the local disk.
+    pub fn save_and_forget(&self) {
         if let Err(error) = self.checkpoint() {
             tracing::warn!(%error, "copies of stores were not saved");
         }
-        self.inner().copies.clear();
+        self.forget();
     }
 
     fn changelog(&self, sub_topology: usize, partition: i32, store: usize) -> Option<TopicPartition> {
         let topic = self.blueprint.changelog_topic(sub_topology, store)?;
         Some(changelog_partition(&topic, partition))
-    }
-
-    /// Reads until something goes wrong or the thread is to end.
-    fn read(&self) -> Result<()> {
-        let options = ConsumerOptions { client_id: "standby".into(), ..ConsumerOptions::default() };
-        let mut consumer = self.broker.consumer(&options)?;
-        let mut routes: BTreeMap<TopicPartition, (TaskId, usize)> = BTreeMap::new();
-        let interval_us = self.state.checkpoint_interval_ms.saturating_mul(1000);
-        let mut saved_us = self.clock.monotonic_us();
-        while !self.stop.load(Ordering::SeqCst) {
-            self.begin_copies()?;
-            self.assign(consumer.as_mut(), &mut routes)?;
-            if routes.is_empty() {
-                self.tell(consumer.as_ref(), &routes);
-                self.clock.sleep(WAIT);
-                continue;
-            }
-            for set in consumer.poll(BATCH, WAIT)?.sets {
-                let partition = TopicPartition::new(set.topic.clone(), set.partition);
-                if let Some((task, store)) = routes.get(&partition) {
-                    self.apply(*task, *store, &set)?;
-                }
-            }
-            self.tell(consumer.as_ref(), &routes);
-            if self.clock.monotonic_us() - saved_us >= interval_us {
-                self.checkpoint()?;
-                saved_us = self.clock.monotonic_us();
-            }
-        }
-        Ok(())
     }
 
     /// Begins a copy of each task that no worker of this process has.
@@ -171,11 +209,13 @@ impl Standbys {
                 let stores = self.blueprint.stores(sub_topology, partition, &self.state);
                 let copies = stores.into_iter().enumerate().map(|(i, store)| {
                     let Some(changelog) = self.changelog(sub_topology, partition, i) else {
-                        return Ok(Copied { store, next: None, incarnation: String::new() });
+                        return Ok(Copied { store, next: None, incarnation: String::new(), number: 0 });
                     };
                     self.begin_copy(store, &changelog)
                 });
-                let copies = copies.collect::<Result<Vec<_>>>()?;
+                let mut copies = copies.collect::<Result<Vec<_>>>()?;
+                inner.begun += 1;
+                copies.iter_mut().for_each(|copied| copied.number = inner.begun);
                 if copies.iter().any(|copied| copied.next.is_some()) {
                     inner.copies.insert(task, copies);
                 }
@@ -192,31 +232,24 @@ impl Standbys {
         if let Some(position) = store.local() {
             match super::restore::unfit(&position, start..=end.max(start), &incarnation, self.clock.now_ms()) {
                 Some(why) => store.discard_local(&why),
-                None => loop {
-                    match store.load_local(LOAD) {
-                        Loaded::More => {}
-                        Loaded::Done => break next = position.offset,
-                        Loaded::Lost => break,
-                    }
-                },
+                None => {
+                    next = position.offset;
+                    store.accept_local();
+                }
             }
         }
-        Ok(Copied { store, next: Some(next), incarnation })
+        Ok(Copied { store, next: Some(next), incarnation, number: 0 })
     }
 
     /// Makes the consumer read what is copied now.
-    fn assign(
-        &self,
-        consumer: &mut dyn Consumer,
-        routes: &mut BTreeMap<TopicPartition, (TaskId, usize)>,
-    ) -> Result<()> {
-        let mut wanted = BTreeMap::new();
+    fn assign(&self, consumer: &mut dyn Consumer, routes: &mut Routes) -> Result<()> {
+        let mut wanted = Routes::new();
         let mut starts = Vec::new();
         for (task, copies) in &self.inner().copies {
             for (i, copied) in copies.iter().enumerate() {
                 if let (Some(next), Some(changelog)) = (copied.next, self.changelog(task.0, task.1, i)) {
                     starts.push((changelog.clone(), Start::Offset(next)));
-                    wanted.insert(changelog, (*task, i));
+                    wanted.insert(changelog, (*task, i, copied.number));
                 }
             }
         }
@@ -228,11 +261,10 @@ impl Standbys {
     }
 
     /// Committed records of a changelog into its copy, unless a worker took it.
-    fn apply(&self, task: TaskId, store: usize, set: &RecordSet) -> Result<()> {
+    fn apply(&self, (task, store, number): CopyId, set: &RecordSet) -> Result<()> {
         let mut inner = self.inner();
         let Some(copied) = inner.copies.get_mut(&task).and_then(|copies| copies.get_mut(store)) else { return Ok(()) };
-        let Some(next) = copied.next else { return Ok(()) };
-        // A copy that was begun anew since may be elsewhere.
+        let Some(next) = copied.next.filter(|_| copied.number == number) else { return Ok(()) };
         let from = set.offsets.partition_point(|offset| *offset < next);
         let writes = (from..set.len())
             .filter_map(|i| set.keys.get(i).map(|key| (key.to_vec(), set.values.get(i).map(<[u8]>::to_vec))));
@@ -243,9 +275,9 @@ impl Standbys {
     }
 
     /// Tells the metrics how far the copies are behind.
-    fn tell(&self, consumer: &dyn Consumer, routes: &BTreeMap<TopicPartition, (TaskId, usize)>) {
+    fn tell(&self, consumer: &dyn Consumer, routes: &Routes) {
         let inner = self.inner();
-        let behind = routes.iter().filter_map(|(changelog, (task, store))| {
+        let behind = routes.iter().filter_map(|(changelog, (task, store, _))| {
             let next = inner.copies.get(task)?.get(*store)?.next?;
             Some((consumer.end_offset(changelog).unwrap_or(next) - next).max(0) as u64)
         });

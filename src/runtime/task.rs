@@ -15,8 +15,11 @@ use crate::operator::{Input, Operator, OperatorContext, RowError};
 use crate::state::{Position, StateStore};
 use crate::time::NO_TIME;
 
-/// Rows that a round takes at most.
+/// Rows that a round takes at most, fewer when they are large: operators make copies of them.
 const ROUND_ROWS_MAX: usize = 8192;
+const ROUND_BYTES_MAX: usize = 8 << 20;
+/// Rows that a round takes at least, however large they are.
+const ROUND_ROWS_MIN: usize = 128;
 /// Stream time moves in steps of this without records.
 const IDLE_STEP_MS: i64 = 1000;
 
@@ -161,7 +164,10 @@ impl Task {
 
     /// Processes one round; false when there is nothing to do until more is fetched.
     pub fn step(&mut self, io: &mut TaskIo<'_>) -> Result<bool> {
-        self.step_at_most(ROUND_ROWS_MAX, io)
+        let bytes: usize = self.inputs.iter().map(TaskInput::queued_bytes).sum();
+        let row_bytes = bytes / self.queued().max(1);
+        let rows_max = ROUND_BYTES_MAX / row_bytes.max(1);
+        self.step_at_most(rows_max.clamp(ROUND_ROWS_MIN, ROUND_ROWS_MAX), io)
     }
 
     /// Processes one round of at most about `rows_max` rows.

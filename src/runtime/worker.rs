@@ -274,9 +274,8 @@ impl Worker {
 
     /// Whether the query's topics are others than those that the session was made for.
     fn has_changed(&self, session: &Session) -> Result<bool> {
-        let first = self.index == 0;
-        let changed = first && survey(&self.config.blueprint, self.config.broker.as_ref())?.is_some();
-        Ok(changed || session.reads_old_topics()?)
+        let surveyed = survey(&self.config.blueprint, self.config.broker.as_ref())?;
+        Ok(surveyed.is_some() || session.reads_old_topics()?)
     }
 
     /// Pull queries, between steps.

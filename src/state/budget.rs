@@ -6,6 +6,9 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+/// What the database on disk takes however little the cache is: indices, filters, tables in the making.
+const DISK_BYTES: usize = 40 << 20;
+
 /// The memory of all stores of a process.
 #[derive(Debug)]
 pub struct MemoryBudget {
@@ -36,9 +39,11 @@ impl MemoryBudget {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// What the stores themselves may hold: the disk's cache and buffers have the rest.
+    /// What the stores themselves may hold. The rest is for the disk's cache, indices and compaction, and for memory
+    /// that was given back and lies between what was not: shares that were measured (`examples/state.rs`).
     pub fn store_bytes(&self) -> usize {
-        self.max - self.cache_bytes() - self.max / 8
+        let rest = self.max - self.cache_bytes();
+        (rest.saturating_sub(DISK_BYTES) / 5 * 3).max(self.max / 8)
     }
 
     /// Size of the cache over what is read from disk.
@@ -134,8 +139,9 @@ mod tests {
 
     #[test]
     fn the_largest_are_asked_until_a_quarter_is_free() {
-        let budget = MemoryBudget::new(1000);
+        let budget = MemoryBudget::new(6000);
         assert_eq!(budget.store_bytes(), 750);
+        assert_eq!(MemoryBudget::new(1024 << 20).store_bytes() >> 20, 513);
         let [a, b, c] = [budget.share(), budget.share(), budget.share()];
         assert!(!a.update(100) && !b.update(300) && !c.update(350), "exactly full");
         assert!(!a.update(110), "the others are larger");

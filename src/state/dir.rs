@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::disk::{DiskStore, Generation};
@@ -25,6 +26,8 @@ pub struct StateDir {
     instance: String,
     /// Held as long as the process has the slot.
     _lock: File,
+    /// Size of the cache over what is read from disk.
+    cache_bytes: AtomicUsize,
     inner: Mutex<Inner>,
 }
 
@@ -68,7 +71,13 @@ impl StateDir {
             let instance = instance_of(&path).map_err(|error| failed(&path, error))?;
             let next = generations(&path).into_iter().max().unwrap_or(0);
             let inner = Inner { generation: None, next, leased: BTreeSet::new() };
-            return Ok(Arc::new(Self { path, instance, _lock: lock, inner: Mutex::new(inner) }));
+            return Ok(Arc::new(Self {
+                path,
+                instance,
+                _lock: lock,
+                cache_bytes: AtomicUsize::new(8 << 20),
+                inner: Mutex::new(inner),
+            }));
         }
         Err(Error::new(ErrorKind::Conflict, format!("all slots of {} are in use", service.display()))
             .hint("Give this process another state.dir."))
@@ -85,9 +94,9 @@ impl StateDir {
     }
 
     /// A place for a store's content: what an earlier process left there, or empty. Errors are the disk's.
-    pub(super) fn lease(self: &Arc<Self>, id: StoreId<'_>, cache_bytes: usize) -> Result<DiskStore> {
+    pub(super) fn lease(self: &Arc<Self>, id: StoreId<'_>) -> Result<DiskStore> {
         let mut inner = self.inner();
-        let generation = self.generation(&mut inner, cache_bytes)?;
+        let generation = self.generation(&mut inner)?;
         // A worker that has not heard yet that its partition is gone may hold the first name. Each has a mark of its
         // own, so any will do: of those that are free the one that knows most, the others are of no use any more.
         let base = keyspace_name(id, 0);
@@ -106,6 +115,11 @@ impl StateDir {
         let store = DiskStore::open(self.clone(), generation, name.clone())?;
         inner.leased.insert(name);
         Ok(store)
+    }
+
+    /// How much of what is read from disk is kept; before the first store.
+    pub(super) fn set_cache(&self, bytes: usize) {
+        self.cache_bytes.store(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn give_back(&self, name: &str) {
@@ -127,7 +141,7 @@ impl StateDir {
     pub fn retain_queries(&self, keep: &dyn Fn(&str) -> bool) {
         let mut inner = self.inner();
         let there = inner.generation.is_some() || !generations(&self.path).is_empty();
-        let Some(generation) = there.then(|| self.generation(&mut inner, 1 << 20).ok()).flatten() else { return };
+        let Some(generation) = there.then(|| self.generation(&mut inner).ok()).flatten() else { return };
         let gone = generation.keyspaces().into_iter().filter(|name| {
             let query = name.split_once('/').map_or("", |(query, _)| query);
             !inner.leased.contains(name) && !query.is_empty() && !keep(query)
@@ -144,7 +158,7 @@ impl StateDir {
     }
 
     /// The database in use; a new one when the last one failed or cannot be opened.
-    fn generation(&self, inner: &mut Inner, cache_bytes: usize) -> Result<Arc<Generation>> {
+    fn generation(&self, inner: &mut Inner) -> Result<Arc<Generation>> {
         if let Some(generation) = inner.generation.take_if(|generation| generation.is_unusable()) {
             tracing::warn!(path = %generation.path().display(), "local stores failed and are thrown away");
             inner.next += 1;
@@ -156,6 +170,7 @@ impl StateDir {
             remove_dir(&self.generation_path(number));
         }
         let path = self.generation_path(inner.next);
+        let cache_bytes = self.cache_bytes.load(Ordering::Relaxed);
         let generation = match Generation::open(&path, cache_bytes) {
             Ok(generation) => generation,
             Err(error) => {

@@ -20,6 +20,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Smaller writes go through the journal.
 const TABLE_BYTES: usize = 512 << 10;
+/// Tables that lie over one another.
+const LOOSE_TABLES_MAX: usize = 64;
 /// What a keyspace's recent small writes may take in memory.
 const MEMTABLE_BYTES: u64 = 1 << 20;
 const MARKS: &str = "marks";
@@ -152,6 +154,11 @@ impl DiskStore {
         Ok(bytes.and_then(|bytes| Mark::decode(&bytes)).filter(|mark| mark.keyspace == self.number()))
     }
 
+    /// About how many entries it has, and bytes.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.data.0.approximate_len(), self.data.0.disk_space() as usize)
+    }
+
     pub(super) fn is_empty(&self) -> Result<bool> {
         self.data.0.is_empty().map_err(failed)
     }
@@ -203,6 +210,10 @@ impl DiskStore {
             }
         }
         tables.finish()?;
+        // Each of them is asked by every read: when the background lags far behind, the writer does its work.
+        if self.data.0.l0_table_count() >= LOOSE_TABLES_MAX {
+            self.data.0.major_compact()?;
+        }
         match mark {
             Some(_) => self.write_batch(std::iter::empty(), mark),
             None => Ok(()),

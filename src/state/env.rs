@@ -32,8 +32,14 @@ impl StateEnv {
 
     /// State in `dir`, at most `memory_bytes` of it in memory.
     pub fn on_disk(dir: Arc<StateDir>, memory_bytes: usize, checkpoint_interval_ms: i64) -> Self {
-        let instance = dir.instance_id().into();
-        Self { dir: Some(dir), budget: MemoryBudget::new(memory_bytes), instance, checkpoint_interval_ms }
+        let (instance, budget) = (dir.instance_id().into(), MemoryBudget::new(memory_bytes));
+        dir.set_cache(budget.cache_bytes());
+        Self { dir: Some(dir), budget, instance, checkpoint_interval_ms }
+    }
+
+    /// The same place for a process of another name: for simulations, which cannot draw names.
+    pub fn named(self, instance: &str) -> Self {
+        Self { instance: instance.into(), ..self }
     }
 
     /// A name of the process: the same after a restart with the same directory, and of no other living process.
@@ -58,12 +64,19 @@ impl StateEnv {
 
     fn base(&self, id: StoreId<'_>, fingerprint: Fingerprint) -> Box<dyn StateBase> {
         let Some(dir) = &self.dir else { return Box::new(MemoryBase::default()) };
-        match dir.lease(id, self.budget.cache_bytes()) {
+        match dir.lease(id) {
             Ok(disk) => Box::new(LayeredBase::open(disk, fingerprint, self.budget.share())),
             Err(error) => {
                 tracing::warn!(query = id.query, store = id.store, %error, "state is in memory only");
                 Box::new(MemoryBase::default())
             }
+        }
+    }
+
+    /// Deletes what queries kept on disk that are not among `keep`.
+    pub fn retain_queries(&self, keep: &dyn Fn(&str) -> bool) {
+        if let Some(dir) = &self.dir {
+            dir.retain_queries(keep);
         }
     }
 

@@ -14,13 +14,15 @@ use std::ops::{Bound, ControlFlow};
 use super::budget::Share;
 use super::disk::{DiskStore, Write};
 use super::mark::{Fingerprint, Mark, Position, STATE_VERSION};
-use super::store::{Loaded, StateBase, Visit};
+use super::store::{StateBase, Visit};
 use crate::error::Result;
 
 /// What an entry takes besides key and value: its slot in a tree that is two thirds full, rounding of two allocations.
 const ENTRY_BYTES: usize = 88;
 /// What a remembered key takes besides its bytes.
 const KEY_BYTES: usize = 24;
+/// Keys that are taken into memory at once after a restart.
+const LOAD_KEYS: usize = 2000;
 
 type Key = Box<[u8]>;
 
@@ -48,8 +50,8 @@ pub struct LayeredBase {
     disk: Option<DiskStore>,
     /// Of the checkpoint found on disk, until somebody decides about it.
     found: Option<Mark>,
-    /// Where loading goes on.
-    loaded_to: Option<Key>,
+    /// While the disk is being read into memory: behind which key that goes on.
+    loading: Option<Option<Key>>,
     fingerprint: Fingerprint,
     share: Share,
     bytes: usize,
@@ -64,7 +66,7 @@ impl LayeredBase {
             memory: Memory::Whole,
             disk: Some(disk),
             found: None,
-            loaded_to: None,
+            loading: None,
             fingerprint,
             share,
             bytes: 0,
@@ -143,7 +145,7 @@ impl LayeredBase {
     fn forget_memory(&mut self) {
         self.map.clear();
         self.bytes = 0;
-        self.loaded_to = None;
+        self.loading = None;
         self.share.update(0);
     }
 
@@ -187,6 +189,7 @@ impl LayeredBase {
     /// Gives memory back: everything to disk.
     fn spill(&mut self) -> Result<()> {
         self.share.answered();
+        self.loading = None;
         if self.disk.is_none() || self.map.is_empty() {
             return Ok(());
         }
@@ -228,34 +231,47 @@ impl LayeredBase {
         result
     }
 
-    fn load(&mut self, max: usize) -> Result<Loaded> {
-        let Some(disk) = &self.disk else { return Ok(Loaded::Lost) };
-        let from = self.loaded_to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    /// Takes the next `max` keys of the disk into memory; after the last one memory is whole.
+    fn load(&mut self, max: usize) -> Result<()> {
+        use std::collections::btree_map::Entry as Place;
+        let (Some(disk), Some(loading)) = (&self.disk, &mut self.loading) else { return Ok(()) };
+        let from = loading.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut last = None;
         let mut count = 0;
         for entry in disk.range(from, Bound::Unbounded).take(max) {
             let (key, value) = entry?;
-            let key: Key = (*key).into();
-            last = Some(key.clone());
+            last = Some(Key::from(&*key));
             count += 1;
-            let entry = Entry { value: Some((*value).into()), unsaved: false };
-            self.bytes += weight(&key, &entry);
-            self.map.insert(key, entry);
+            if let Place::Vacant(place) = self.map.entry((*key).into()) {
+                let entry = Entry { value: Some((*value).into()), unsaved: false };
+                self.bytes += weight(place.key(), &entry);
+                place.insert(entry);
+            }
         }
-        self.loaded_to = last.or(self.loaded_to.take());
-        self.share.update(self.bytes);
-        if !self.share.budget().has_room_for(0) || self.share.asked() {
-            self.share.answered();
-            self.forget_memory();
-            self.memory = Memory::Part;
-            return Ok(Loaded::Done);
+        if count == max {
+            *loading = last;
+        } else {
+            self.loading = None;
+            self.become_whole();
         }
-        if count < max {
-            self.loaded_to = None;
-            self.memory = Memory::Saved(Vec::new());
-            return Ok(Loaded::Done);
-        }
-        Ok(Loaded::More)
+        self.account()
+    }
+
+    /// All that is on disk is in memory as well.
+    fn become_whole(&mut self) {
+        let mut unsaved = Vec::new();
+        let bytes = &mut self.bytes;
+        self.map.retain(|key, entry| {
+            if entry.unsaved {
+                *bytes += key.len() + KEY_BYTES;
+                unsaved.push(key.clone());
+            }
+            if entry.value.is_none() {
+                *bytes -= key.len() + ENTRY_BYTES;
+            }
+            entry.value.is_some()
+        });
+        self.memory = Memory::Saved(unsaved);
     }
 }
 
@@ -302,6 +318,9 @@ impl StateBase for LayeredBase {
     }
 
     fn apply(&mut self, writes: &mut dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<()> {
+        if self.found.is_some() {
+            self.discard_local("nobody asked for it");
+        }
         for (key, value) in writes {
             match value {
                 Some(value) => self.put(key, value),
@@ -330,27 +349,13 @@ impl StateBase for LayeredBase {
         self.found.as_ref().map(|mark| mark.position.clone())
     }
 
-    fn load_local(&mut self, max: usize) -> Loaded {
-        let whole_bytes = match &self.found {
-            Some(mark) => mark.whole_bytes,
-            None => return Loaded::Lost,
-        };
-        let fits = whole_bytes.is_some_and(|bytes| self.share.budget().has_room_for(bytes as usize));
-        if self.loaded_to.is_none() && !fits {
-            self.memory = Memory::Part;
-            self.found = None;
-            return Loaded::Done;
-        }
-        match self.load(max) {
-            Ok(Loaded::More) => Loaded::More,
-            Ok(loaded) => {
-                self.found = None;
-                loaded
-            }
-            Err(error) => {
-                self.discard_local(&error.to_string());
-                Loaded::Lost
-            }
+    fn accept_local(&mut self) {
+        let (Some(_), Some(disk)) = (self.found.take(), &self.disk) else { return };
+        self.memory = Memory::Part;
+        let (entries, bytes) = disk.size();
+        // About: blocks are compressed, and deleted or replaced entries count. The budget asks if that was too little.
+        if self.share.budget().has_room_for(bytes + entries * ENTRY_BYTES) {
+            self.loading = Some(None);
         }
     }
 
@@ -369,12 +374,14 @@ impl StateBase for LayeredBase {
     }
 
     fn checkpoint(&mut self, position: &Position) -> Result<()> {
+        if self.found.is_some() {
+            self.discard_local("nobody asked for it");
+        }
         let Some(disk) = &self.disk else { return Ok(()) };
         let mark = Mark {
             version: STATE_VERSION,
             fingerprint: self.fingerprint,
             keyspace: disk.number(),
-            whole_bytes: (self.memory != Memory::Part).then_some(self.bytes as u64),
             position: position.clone(),
         };
         match self.save(Some(&mark)) {
@@ -384,7 +391,14 @@ impl StateBase for LayeredBase {
     }
 
     fn relieve(&mut self) -> Result<()> {
-        if self.share.asked() { self.spill() } else { Ok(()) }
+        if self.share.asked() {
+            self.spill()
+        } else if self.loading.is_some() {
+            let loaded = self.load(LOAD_KEYS);
+            self.noted(loaded)
+        } else {
+            Ok(())
+        }
     }
 
     fn keeps_checkpoints(&self) -> bool {

@@ -38,8 +38,6 @@ pub(super) struct Mark {
     pub(super) fingerprint: Fingerprint,
     /// The place on disk that it is about.
     pub(super) keyspace: u64,
-    /// Bytes in memory when all of it was there.
-    pub(super) whole_bytes: Option<u64>,
     pub(super) position: Position,
 }
 
@@ -48,7 +46,6 @@ impl Mark {
         let mut bytes = self.version.to_be_bytes().to_vec();
         bytes.extend(self.fingerprint.0.to_be_bytes());
         bytes.extend(self.keyspace.to_be_bytes());
-        bytes.extend(self.whole_bytes.unwrap_or(u64::MAX).to_be_bytes());
         bytes.extend(self.position.offset.to_be_bytes());
         bytes.extend(self.position.at_ms.to_be_bytes());
         bytes.extend(self.position.incarnation.as_bytes());
@@ -62,15 +59,14 @@ impl Mark {
         if version != STATE_VERSION {
             return None;
         }
-        let (numbers, incarnation) = rest.split_at_checked(40)?;
+        let (numbers, incarnation) = rest.split_at_checked(32)?;
         let number = |at: usize| numbers[8 * at..].first_chunk().map_or(0, |chunk| u64::from_be_bytes(*chunk));
         let incarnation = String::from_utf8(incarnation.to_vec()).ok()?;
         Some(Self {
             version,
             fingerprint: Fingerprint(number(0)),
             keyspace: number(1),
-            whole_bytes: Some(number(2)).filter(|bytes| *bytes != u64::MAX),
-            position: Position { offset: number(3) as i64, at_ms: number(4) as i64, incarnation },
+            position: Position { offset: number(2) as i64, at_ms: number(3) as i64, incarnation },
         })
     }
 }
@@ -83,7 +79,7 @@ mod tests {
     fn marks_survive_and_other_versions_do_not() {
         let position = Position { offset: 7, at_ms: -1, incarnation: "x".into() };
         let fingerprint = Fingerprint::of(&[b"store", b"layout"]);
-        let mark = Mark { version: STATE_VERSION, fingerprint, keyspace: 3, whole_bytes: None, position };
+        let mark = Mark { version: STATE_VERSION, fingerprint, keyspace: 3, position };
         assert_eq!(Mark::decode(&mark.encode()), Some(mark.clone()));
         let old = Mark { version: 0, ..mark.clone() };
         assert_eq!(Mark::decode(&old.encode()), None);

@@ -25,4 +25,4 @@ pub use layered::LayeredBase;
 pub use mark::{Fingerprint, Position, STATE_VERSION};
 pub use memory::MemoryBase;
 pub use rows::RowCodec;
-pub use store::{Loaded, StateBase, StateStore, Visit};
+pub use store::{StateBase, StateStore, Visit};

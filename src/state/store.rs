@@ -27,14 +27,12 @@ pub trait StateBase: Send {
     }
 
     /// How far a checkpoint that an earlier process left on the local disk goes, while nobody decided about it: either
-    /// it is loaded, or discarded.
+    /// it is accepted, or discarded.
     fn local(&self) -> Option<Position> {
         None
     }
-    /// Loads up to `max` keys of the local checkpoint.
-    fn load_local(&mut self, _max: usize) -> Loaded {
-        Loaded::Lost
-    }
+    /// The local checkpoint is the store's content.
+    fn accept_local(&mut self) {}
     /// Throws away what is on the local disk and in memory.
     fn discard_local(&mut self, _why: &str) {}
     /// Makes the local disk hold everything, as of a place in the changelog. A disk that fails is given up; that is an
@@ -42,7 +40,8 @@ pub trait StateBase: Send {
     fn checkpoint(&mut self, _position: &Position) -> Result<()> {
         Ok(())
     }
-    /// Gives memory back if the process's budget asks for it.
+    /// Housekeeping between commits: gives memory back if the process's budget asks for it, or goes on taking an
+    /// accepted checkpoint into memory.
     fn relieve(&mut self) -> Result<()> {
         Ok(())
     }
@@ -50,17 +49,6 @@ pub trait StateBase: Send {
     fn keeps_checkpoints(&self) -> bool {
         false
     }
-}
-
-/// How far loading a local checkpoint came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loaded {
-    /// There is more of it.
-    More,
-    /// All of it can be read now.
-    Done,
-    /// There is none, or it is damaged and thrown away: the store is empty.
-    Lost,
 }
 
 /// A named store of one task.
@@ -177,9 +165,9 @@ impl StateStore {
         self.base.local()
     }
 
-    /// See [`StateBase::load_local`].
-    pub fn load_local(&mut self, max: usize) -> Loaded {
-        self.base.load_local(max)
+    /// See [`StateBase::accept_local`].
+    pub fn accept_local(&mut self) {
+        self.base.accept_local();
     }
 
     /// See [`StateBase::discard_local`].

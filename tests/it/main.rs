@@ -8,6 +8,8 @@ mod observe;
 mod processes;
 mod recomputed;
 mod reference;
+mod simulated;
+mod simulation;
 mod sql_scripts;
 mod state;
 mod support;

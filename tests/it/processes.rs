@@ -196,3 +196,19 @@ fn a_standby_takes_over_with_little_left_to_read() {
     assert!(read < 20, "{read} records were read from changelogs");
     two.shutdown();
 }
+
+#[test]
+fn a_prompt_without_workers_talks_and_leaves_the_work_to_others() {
+    let broker = memory();
+    let config = EngineConfig { service_id: "shared".into(), workers: 0, ..EngineConfig::default() };
+    let prompt = Engine::start(config, broker.clone(), SystemClock::shared()).expect("an engine");
+    let mut at_prompt = prompt.session();
+    run(at_prompt.as_mut(), ORDERS);
+    run(at_prompt.as_mut(), "INSERT INTO orders VALUES ('o1', 'ann', 5);");
+    assert!(rows(at_prompt.as_mut(), TOTALS).is_empty(), "nobody works yet");
+    let worker = process(&broker);
+    wait_until("the total", || rows(at_prompt.as_mut(), TOTALS) == ["'ann' 5"]);
+    assert_eq!(prompt.queries()[0].rows_in, 0);
+    worker.shutdown();
+    prompt.shutdown();
+}

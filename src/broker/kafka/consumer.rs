@@ -13,7 +13,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::error::{crate_failed, failed};
-use super::native::{Failure, NativeConsumer, Rebalance, Received};
+use super::native::{Failure, Membership, NativeConsumer, Rebalance, Received};
 use crate::broker::{CommittedOffset, Consumer, ConsumerOptions, GroupMetadata, Poll, Start, TopicPartition};
 use crate::change::RecordSet;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,6 +29,9 @@ pub(super) struct KafkaConsumer {
     options: ConsumerOptions,
     slots: Vec<Slot>,
     answer: Option<Answer>,
+    /// What this member was when it got its partitions. Asked for later, one that was thrown out is told that it is
+    /// nobody, and nobody's transactional commits are not fenced.
+    membership: Option<Arc<Membership>>,
     /// An error that came together with records.
     trouble: Option<Error>,
 }
@@ -53,7 +56,7 @@ enum Answer {
 
 impl KafkaConsumer {
     pub(super) fn new(native: NativeConsumer, options: ConsumerOptions) -> Self {
-        Self { native, options, slots: Vec::new(), answer: None, trouble: None }
+        Self { native, options, slots: Vec::new(), answer: None, membership: None, trouble: None }
     }
 
     fn slot(&mut self, partition: &TopicPartition) -> Result<&mut Slot> {
@@ -129,6 +132,7 @@ impl KafkaConsumer {
                     self.native.context().put_back(vec![Rebalance::Assign(partitions)]);
                     return Err(error);
                 }
+                self.membership = self.native.membership().map(Arc::new);
                 self.answer = Some(Answer::Assign);
                 Ok(Poll { assigned: wanted, ..Poll::default() })
             }
@@ -406,11 +410,16 @@ impl Consumer for KafkaConsumer {
 
     fn group_metadata(&self) -> Option<GroupMetadata> {
         let group = self.options.group.clone()?;
-        Some(GroupMetadata { group, token: Arc::new(self.native.membership()?) })
+        let token = match &self.membership {
+            Some(membership) => membership.clone(),
+            None => Arc::new(self.native.membership()?),
+        };
+        Some(GroupMetadata { group, token })
     }
 
     fn close(&mut self) {
         self.answer = None;
+        self.membership = None;
         self.slots.clear();
         self.native.close();
     }

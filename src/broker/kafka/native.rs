@@ -21,6 +21,9 @@ use rdkafka_sys::rd_kafka_resp_err_t as Code;
 use crate::broker::OutRecord;
 use crate::change::Header;
 
+/// Messages that are taken from librdkafka at once: one that was just handed over is still in the processor's cache.
+const PIECE: usize = 512;
+
 /// Why a call failed.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
@@ -270,7 +273,7 @@ fn bytes<'a>(data: *const c_void, len: usize) -> Option<&'a [u8]> {
 pub(super) struct NativeConsumer {
     client: Arc<Client<Context>>,
     queue: *mut sys::rd_kafka_queue_t,
-    batch: Vec<*mut sys::rd_kafka_message_t>,
+    batch: [*mut sys::rd_kafka_message_t; PIECE],
 }
 
 // SAFETY: librdkafka's handles may be used from any thread; between calls the batch holds nothing that is used again.
@@ -286,7 +289,7 @@ impl NativeConsumer {
             sys::rd_kafka_poll_set_consumer(client.native_ptr());
             sys::rd_kafka_queue_get_consumer(client.native_ptr())
         };
-        Ok(Self { client: Arc::new(client), queue, batch: Vec::new() })
+        Ok(Self { client: Arc::new(client), queue, batch: [ptr::null_mut(); PIECE] })
     }
 
     pub(super) fn client(&self) -> &Client<Context> {
@@ -301,23 +304,28 @@ impl NativeConsumer {
         self.client.native_ptr()
     }
 
-    /// Visits what has come, at most `max` messages; waits until `max` are there or `timeout` is over.
+    /// Visits what has come, at most `max` messages; waits until some are there or `timeout` is over.
     pub(super) fn consume(&mut self, max: usize, timeout: Duration, mut visit: impl FnMut(&Received<'_>)) -> usize {
-        if self.batch.len() < max {
-            self.batch.resize(max, ptr::null_mut());
-        }
-        // SAFETY: the batch has room for `max` pointers.
-        let count =
-            unsafe { sys::rd_kafka_consume_batch_queue(self.queue, millis(timeout), self.batch.as_mut_ptr(), max) };
-        let count = usize::try_from(count).unwrap_or(0);
-        for message in &self.batch[..count] {
-            // SAFETY: the pointers that were filled in are messages, ours until they are destroyed.
-            unsafe {
-                visit(&Received(&**message));
-                sys::rd_kafka_message_destroy(*message);
+        let (mut total, mut wait) = (0, millis(timeout));
+        while total < max {
+            let room = self.batch.len().min(max - total);
+            // SAFETY: the batch has room for as many pointers.
+            let count = unsafe { sys::rd_kafka_consume_batch_queue(self.queue, wait, self.batch.as_mut_ptr(), room) };
+            let count = usize::try_from(count).unwrap_or(0);
+            for message in &self.batch[..count] {
+                // SAFETY: the pointers that were filled in are messages, ours until they are destroyed.
+                unsafe {
+                    visit(&Received(&**message));
+                    sys::rd_kafka_message_destroy(*message);
+                }
             }
+            total += count;
+            if count < room {
+                break;
+            }
+            wait = 0;
         }
-        count
+        total
     }
 
     /// Serves callbacks of a client that reads nothing, so that its errors are known and do not pile up.

@@ -19,7 +19,7 @@ pub(super) struct Membership {
     pub(super) generation: u64,
 }
 
-pub(super) struct LogConsumer {
+pub(in crate::broker) struct LogConsumer {
     log: Arc<Log>,
     options: ConsumerOptions,
     member: Option<MemberId>,
@@ -75,6 +75,12 @@ impl LogConsumer {
         self.log.changed.notify_all();
     }
 
+    /// The process dies: its group does not know.
+    pub(in crate::broker) fn abandon(&mut self) {
+        let (Some(group), Some(member)) = (&self.options.group, self.member.take()) else { return };
+        lock(&self.log.state).dead.push((group.clone(), member));
+    }
+
     /// What the group wants of this member now.
     fn turn(&self, state: &mut State) -> Turn {
         let (Some(group), Some(member)) = (&self.options.group, &self.member) else { return Turn::Read };
@@ -91,7 +97,10 @@ impl LogConsumer {
     fn ready(&self, state: &State) -> bool {
         self.positions.iter().filter(|position| !position.paused).any(|position| {
             let found = state.partition(&position.partition.topic, position.partition.partition);
-            found.is_ok_and(|(_, partition)| partition.end != position.next)
+            found.is_ok_and(|(_, partition)| {
+                let TopicPartition { topic, partition: at } = &position.partition;
+                state.stable_end(topic, *at, partition.end) != position.next
+            })
         })
     }
 
@@ -138,7 +147,7 @@ impl LogConsumer {
 impl Position {
     fn read(&mut self, log: &Log, max_records: usize, into: &mut RecordSet) -> Result<()> {
         while into.len() < max_records {
-            let (at, chunk) = {
+            let (at, chunk, stable) = {
                 let state = lock(&log.state);
                 // A topic that is gone has nothing more to read.
                 let Ok((topic, partition)) = state.partition(&self.partition.topic, self.partition.partition) else {
@@ -148,18 +157,22 @@ impl Position {
                     // The topic was made anew, or the caller erred: as Kafka does, begin again.
                     self.next = partition.start();
                 }
+                let stable = state.stable_end(&self.partition.topic, self.partition.partition, partition.end);
+                if self.next >= stable {
+                    return Ok(());
+                }
                 let Some(chunk) = partition.find(self.next) else {
                     self.next = partition.end;
                     return Ok(());
                 };
                 let at = ChunkAt { topic, partition: self.partition.partition, first: chunk.first };
-                (at, chunk.clone())
+                (at, chunk.clone(), stable)
             };
             let Some(data) = self.load(log, at, &chunk)? else { continue };
             let from = data.offsets.partition_point(|offset| *offset < self.next);
-            let to = data.len().min(from + max_records - into.len());
+            let to = data.offsets.partition_point(|offset| *offset < stable).min(from + max_records - into.len());
             into.append(&data, from..to);
-            self.next = if to == data.len() { chunk.next } else { data.offsets[to] };
+            self.next = if to == data.len() { chunk.next.min(stable) } else { data.offsets[to] };
         }
         Ok(())
     }
@@ -238,10 +251,13 @@ impl Consumer for LogConsumer {
                 Ok(Poll { assigned, ..Poll::default() })
             }
             Turn::Expelled => {
-                // As with Kafka: what it had is lost, and it joins again as a new member.
-                let revoked = self.positions.drain(..).map(|position| position.partition).collect();
-                self.member = None;
-                self.join();
+                // What it had is lost. It joins again as a new member at the next poll, not now: a commit in between is
+                // one of the old member and has to be refused.
+                let revoked: Vec<_> = self.positions.drain(..).map(|position| position.partition).collect();
+                if revoked.is_empty() {
+                    self.member = None;
+                    self.join();
+                }
                 Ok(Poll { revoked, ..Poll::default() })
             }
         }
@@ -273,6 +289,7 @@ impl Consumer for LogConsumer {
     fn committed(&self, partitions: &[TopicPartition]) -> Result<Vec<CommittedOffset>> {
         let group = self.options.group.as_ref();
         let group = group.ok_or_else(|| Error::internal("a consumer without a group has no committed offsets"))?;
+        self.log.check_decided(group, partitions)?;
         Ok(self.log.committed(group, partitions))
     }
 

@@ -127,6 +127,10 @@ impl Log {
             let state = lock(&self.state);
             let Some(topic) = state.topics.get(target.topic) else { return Ok(()) };
             let partition = &topic.partitions[target.partition as usize];
+            if state.stable_end(target.topic, target.partition, partition.end) < partition.end {
+                // What cannot be read yet must not take the place of what can.
+                return Ok(());
+            }
             let newest = partition.newest.unwrap_or(i64::MIN);
             let bounds = Bounds {
                 settled: partition.clean_end,

@@ -14,16 +14,20 @@ mod partition;
 mod producer;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+pub(super) use consumer::LogConsumer;
 pub(super) use partition::Chunk;
+pub(super) use producer::LogProducer;
 
 use self::group::Group;
 use self::partition::{Partition, Policy};
-use super::{CommittedOffset, Consumer, ConsumerOptions, Producer, ProducerOptions};
+use self::transaction::Transaction;
+use super::{CommittedOffset, ConsumerOptions, ProducerOptions};
 use super::{TopicInfo, TopicPartition, TopicSpec};
 use crate::change::RecordSet;
 use crate::error::{Error, ErrorKind, Result};
@@ -83,6 +87,10 @@ struct State {
     next_member: u64,
     offsets: BTreeMap<String, BTreeMap<TopicPartition, (i64, String)>>,
     epochs: BTreeMap<String, u64>,
+    /// By transactional id.
+    transactions: BTreeMap<String, Transaction>,
+    /// Members whose process died without leaving their group.
+    dead: Vec<(String, group::MemberId)>,
     hot: Hot,
 }
 
@@ -230,6 +238,17 @@ impl Log {
         self.changed.notify_all();
     }
 
+    /// Takes the members whose processes died out of their groups, as happens when their sessions time out.
+    pub(super) fn expel_dead(&self) {
+        let mut state = lock(&self.state);
+        for (group, member) in std::mem::take(&mut state.dead) {
+            if let Some(group) = state.groups.get_mut(&group) {
+                group.leave(&member);
+            }
+        }
+        self.changed.notify_all();
+    }
+
     pub(super) fn name(&self) -> &'static str {
         self.name
     }
@@ -325,15 +344,21 @@ impl Log {
         let (_, found) = state.partition(&partition.topic, partition.partition)?;
         // As on Kafka compaction moves no start: whoever remembers an offset has missed nothing.
         let compacted = state.topic(&partition.topic)?.policy.only_compacts();
-        Ok((if compacted { 0 } else { found.start() }, found.end))
+        let end = state.stable_end(&partition.topic, partition.partition, found.end);
+        Ok((if compacted { 0 } else { found.start() }, end))
     }
 
-    pub(super) fn consumer(self: &Arc<Self>, options: &ConsumerOptions) -> Box<dyn Consumer> {
-        Box::new(consumer::LogConsumer::new(self.clone(), options.clone()))
+    pub(super) fn written(&self, partition: &TopicPartition) -> Result<i64> {
+        let state = lock(&self.state);
+        Ok(state.partition(&partition.topic, partition.partition)?.1.end)
     }
 
-    pub(super) fn producer(self: &Arc<Self>, options: &ProducerOptions) -> Result<Box<dyn Producer>> {
-        Ok(Box::new(producer::LogProducer::new(self.clone(), options)?))
+    pub(super) fn consumer(self: &Arc<Self>, options: &ConsumerOptions) -> LogConsumer {
+        LogConsumer::new(self.clone(), options.clone())
+    }
+
+    pub(super) fn producer(self: &Arc<Self>, options: &ProducerOptions) -> Result<LogProducer> {
+        LogProducer::new(self.clone(), options)
     }
 }
 
@@ -350,7 +375,8 @@ fn check_name(spec: &TopicSpec) -> Result<()> {
     Ok(())
 }
 
-/// `Broker` for a type that holds an `Arc<Log>` in `log`: everything but the clients.
+/// `Broker` for a type that holds an `Arc<Log>` in `log`, and says in `reach` whether it answers: everything but the
+/// clients.
 macro_rules! broker_over_log {
     () => {
         fn name(&self) -> String {
@@ -358,38 +384,53 @@ macro_rules! broker_over_log {
         }
 
         fn create_topic(&self, spec: &TopicSpec) -> Result<()> {
+            self.reach()?;
             self.log.create_topic(spec)
         }
 
         fn delete_topic(&self, name: &str) -> Result<()> {
+            self.reach()?;
             self.log.delete_topic(name)
         }
 
         fn topic(&self, name: &str) -> Result<Option<TopicInfo>> {
+            self.reach()?;
             Ok(self.log.topic(name))
         }
 
         fn topics(&self) -> Result<Vec<TopicInfo>> {
+            self.reach()?;
             Ok(self.log.topics())
         }
 
         fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<CommittedOffset>> {
+            self.reach()?;
+            self.log.check_decided(group, partitions)?;
             Ok(self.log.committed(group, partitions))
         }
 
         fn delete_group(&self, group: &str) -> Result<()> {
+            self.reach()?;
             self.log.delete_group(group)
         }
 
         fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
+            self.reach()?;
             self.log.offsets(partition)
         }
 
+        fn high_watermark(&self, partition: &TopicPartition) -> Result<i64> {
+            self.reach()?;
+            self.log.written(partition)
+        }
+
         fn purge(&self, before: &[(TopicPartition, i64)]) -> Result<()> {
+            self.reach()?;
             self.log.purge(before)
         }
 
         fn incarnation(&self, topic: &str) -> Result<String> {
+            self.reach()?;
             self.log.incarnation(topic)
         }
     };

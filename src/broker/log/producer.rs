@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 
 use super::consumer::Membership;
 use super::partition::{CHUNK_BYTES, Chunk, MERGE_EVERY};
+use super::transaction::Staged;
 use super::{ChunkAt, Log, State, Write, lock};
 use crate::broker::{CommittedOffset, GroupMetadata, OutRecord, Producer, ProducerOptions};
 use crate::change::RecordSet;
@@ -16,12 +17,13 @@ use crate::error::{Error, ErrorKind, Result};
 /// Who writes: the transactional id and which of its producers.
 pub(super) type Writer = (String, u64);
 
-pub(super) struct LogProducer {
+pub(in crate::broker) struct LogProducer {
     log: Arc<Log>,
     writer: Option<Writer>,
     /// Between `begin` and `commit` or `abort`: records wait.
     open: bool,
     buffer: Buffer,
+    watched: bool,
 }
 
 /// Records on their way, in sets of one partition each.
@@ -83,7 +85,62 @@ impl LogProducer {
             None => None,
             Some(id) => Some((id.clone(), log.next_epoch(id)?)),
         };
-        Ok(Self { log, writer, open: false, buffer: Buffer::default() })
+        Ok(Self { log, writer, open: false, buffer: Buffer::default(), watched: false })
+    }
+
+    /// From now on others notice its transactions before they end.
+    pub(in crate::broker) fn watched(mut self) -> Self {
+        self.watched = true;
+        self
+    }
+
+    fn watched_writer(&self) -> Option<&Writer> {
+        self.writer.as_ref().filter(|_| self.watched)
+    }
+
+    /// Sends the offsets into the transaction: the first half of a commit.
+    pub(in crate::broker) fn announce(
+        &mut self,
+        offsets: &[CommittedOffset],
+        group: Option<&GroupMetadata>,
+    ) -> Result<()> {
+        let Some(writer) = self.watched_writer() else { return Ok(()) };
+        let mut state = lock(&self.log.state);
+        state.check_writer(writer)?;
+        let Some(group) = group.filter(|_| !offsets.is_empty()) else { return Ok(()) };
+        state.check_group(group)?;
+        state.announce(writer, &group.group, offsets);
+        Ok(())
+    }
+
+    /// Sends the commit and does not wait: it arrives when the transaction is settled.
+    pub(in crate::broker) fn commit_later(&mut self, offsets: &[CommittedOffset], group: Option<&GroupMetadata>) {
+        self.open = false;
+        let sets = self.buffer.take();
+        let Some(writer) = self.watched_writer() else { return };
+        let group = group.map(|group| group.group.clone());
+        lock(&self.log.state).stage(writer, Staged { sets, offsets: offsets.to_vec(), group });
+    }
+
+    /// Commits, and partitions do not know of it before the transaction is settled.
+    pub(in crate::broker) fn commit_unseen(
+        &mut self,
+        offsets: &[CommittedOffset],
+        group: Option<&GroupMetadata>,
+    ) -> Result<()> {
+        self.open = false;
+        self.append(offsets, group)?;
+        if let Some(writer) = self.watched_writer() {
+            lock(&self.log.state).finish(writer, true);
+        }
+        Ok(())
+    }
+
+    /// Nobody will end its transaction.
+    pub(in crate::broker) fn abandon(&mut self) {
+        if let Some(writer) = self.watched_writer() {
+            lock(&self.log.state).orphan(writer);
+        }
     }
 
     fn append(&mut self, offsets: &[CommittedOffset], group: Option<&GroupMetadata>) -> Result<()> {
@@ -108,6 +165,9 @@ impl Producer for LogProducer {
             return Err(Error::internal("a record was sent outside a transaction"));
         }
         self.buffer.push(&self.log, &record)?;
+        if let Some(writer) = self.watched_writer() {
+            lock(&self.log.state).hold(writer, record.topic, record.partition)?;
+        }
         if self.open { Ok(()) } else { self.append(&[], None) }
     }
 
@@ -116,14 +176,24 @@ impl Producer for LogProducer {
             return Err(Error::internal("there is no transaction to commit"));
         }
         self.open = false;
-        self.append(offsets, group)
+        self.append(offsets, group)?;
+        if let Some(writer) = self.watched_writer() {
+            lock(&self.log.state).finish(writer, false);
+            self.log.changed.notify_all();
+        }
+        Ok(())
     }
 
     fn abort(&mut self) -> Result<()> {
         self.open = false;
         self.buffer.take();
         match &self.writer {
-            Some(writer) => lock(&self.log.state).check_writer(writer),
+            Some(writer) => {
+                let mut state = lock(&self.log.state);
+                state.check_writer(writer)?;
+                state.finish(writer, false);
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -160,6 +230,7 @@ impl Log {
     /// The epoch of a new producer of a transactional id: from now on older ones are fenced.
     fn next_epoch(&self, id: &str) -> Result<u64> {
         let _commit = lock(&self.commit);
+        self.settle_locked(id)?;
         let epoch = lock(&self.state).epochs.get(id).map_or(0, |epoch| epoch + 1);
         self.write(&[Write::Epoch(id, epoch)])?;
         lock(&self.state).epochs.insert(id.to_owned(), epoch);
@@ -170,17 +241,30 @@ impl Log {
     fn append(
         &self,
         writer: Option<&Writer>,
-        mut sets: Vec<RecordSet>,
+        sets: Vec<RecordSet>,
         offsets: &[CommittedOffset],
         group: Option<&GroupMetadata>,
     ) -> Result<()> {
-        sets.retain(|set| !set.is_empty());
         let _commit = lock(&self.commit);
-        let mut chunks = Vec::with_capacity(sets.len());
         {
             let state = lock(&self.state);
             writer.map_or(Ok(()), |writer| state.check_writer(writer))?;
             group.map_or(Ok(()), |group| state.check_group(group))?;
+        }
+        self.write_all(sets, offsets, group.map(|group| group.group.as_str()))
+    }
+
+    /// The same for who holds `commit` and may write.
+    pub(super) fn write_all(
+        &self,
+        mut sets: Vec<RecordSet>,
+        offsets: &[CommittedOffset],
+        group: Option<&str>,
+    ) -> Result<()> {
+        sets.retain(|set| !set.is_empty());
+        let mut chunks = Vec::with_capacity(sets.len());
+        {
+            let state = lock(&self.state);
             // One partition may have several sets: each begins where the one before ends.
             let mut ends: BTreeMap<ChunkAt, i64> = BTreeMap::new();
             for mut set in sets {
@@ -203,7 +287,7 @@ impl Log {
         }
         if !offsets.is_empty() {
             let group = group.ok_or_else(|| Error::internal("offsets without the group they belong to"))?;
-            writes.extend(offsets.iter().map(|offset| Write::Offset(&group.group, offset)));
+            writes.extend(offsets.iter().map(|offset| Write::Offset(group, offset)));
         }
         self.write(&writes)?;
         drop(writes);
@@ -222,7 +306,7 @@ impl Log {
             state.warm(&topic, at, bytes);
         }
         if let Some(group) = group {
-            let stored = state.offsets.entry(group.group.clone()).or_default();
+            let stored = state.offsets.entry(group.to_owned()).or_default();
             for offset in offsets {
                 stored.insert(offset.partition.clone(), (offset.offset, offset.metadata.clone()));
             }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::chunk::{decode, encode};
 use super::partition::MERGE_EVERY;
 use super::{Log, lock};
-use crate::broker::{ConsumerOptions, OutRecord, ProducerOptions, Start, TopicPartition, TopicSpec};
+use crate::broker::{
+    Consumer, ConsumerOptions, OutRecord, Producer, ProducerOptions, Start, TopicPartition, TopicSpec,
+};
 use crate::change::{Header, RecordSet};
 
 fn topic(name: &str, config: &[(&str, &str)]) -> TopicSpec {

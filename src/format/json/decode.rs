@@ -4,11 +4,15 @@ use arrow::buffer::BooleanBuffer;
 use jiter::{Jiter, Peek};
 
 use super::coerce::{self, Fault, Outcome};
+use super::course::Course;
 use super::fields::Fields;
 use crate::change::Payloads;
 use crate::error::{RecordError, Result};
 use crate::format::builder::Builder;
 use crate::format::{Decoded, Decoder, Layout, NullRows, check_size};
+
+/// How many records that do not follow the course are read before another one is learnt.
+const PATIENCE: u32 = 64;
 
 /// Reads JSON.
 pub(in crate::format) struct JsonDecoder {
@@ -20,6 +24,10 @@ pub(in crate::format) struct JsonDecoder {
     bare: bool,
     /// Memory of unescaped strings.
     tape: Vec<u8>,
+    /// What the last records looked like.
+    course: Option<Course>,
+    /// Records that are read before a course is learnt again.
+    patience: u32,
 }
 
 impl JsonDecoder {
@@ -30,14 +38,36 @@ impl JsonDecoder {
             wanted: layout.wanted.to_vec(),
             bare: layout.bare,
             tape: Vec::new(),
+            course: None,
+            patience: 0,
         }
     }
 
     /// Reads one message; `false` is a JSON `null`. Columns may be left unfinished.
-    fn message(&mut self, bytes: &[u8], row: usize) -> Outcome<bool> {
-        if let Err(error) = std::str::from_utf8(bytes) {
+    fn message(&mut self, bytes: &[u8], ascii: bool, row: usize) -> Outcome<bool> {
+        if !ascii && let Err(error) = std::str::from_utf8(bytes) {
             return Err(Fault::new(format!("not valid UTF-8 at byte {}", error.valid_up_to())));
         }
+        if let Some(course) = &self.course {
+            if course.follow(bytes, &mut self.builders).is_some() {
+                return Ok(true);
+            }
+            self.builders.iter_mut().for_each(|builder| builder.truncate(row));
+        }
+        let found = self.parse(bytes, row)?;
+        if found && !self.bare {
+            match self.patience {
+                0 => {
+                    self.course = Course::learn(bytes, &mut self.fields, &self.builders, &self.wanted);
+                    self.patience = PATIENCE;
+                }
+                _ => self.patience -= 1,
+            }
+        }
+        Ok(found)
+    }
+
+    fn parse(&mut self, bytes: &[u8], row: usize) -> Outcome<bool> {
         let mut jiter = Jiter::with_tape(bytes, std::mem::take(&mut self.tape));
         let outcome = self.root(&mut jiter, row);
         self.tape = jiter.into_tape();
@@ -80,8 +110,9 @@ impl Decoder for JsonDecoder {
         let mut errors = Vec::new();
         let mut nulls = NullRows::new(payloads.len());
         self.settle(0);
+        let ascii = payloads.is_ascii();
         for (row, payload) in payloads.iter().enumerate() {
-            match payload.map(|bytes| self.message(bytes, row)) {
+            match payload.map(|bytes| self.message(bytes, ascii, row)) {
                 Some(Ok(true)) => continue,
                 None | Some(Ok(false)) => nulls.set(row),
                 Some(Err(fault)) => {

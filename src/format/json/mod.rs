@@ -3,6 +3,7 @@
 //! **Invariant:** nothing is allocated for a record that holds what earlier ones held (same names, in any order).
 
 mod coerce;
+mod course;
 mod decode;
 mod encode;
 mod fields;

@@ -230,8 +230,62 @@ fn messages_look_as_in_java() {
     assert_eq!(encode(&spec(), Side::Value, &[], &[vec![]]), [Some("{}".to_owned())]);
 }
 
+/// Mostly values that look like `pattern`, sometimes others.
+fn usual(pattern: &'static str) -> impl Strategy<Value = String> {
+    prop_oneof![
+        20 => pattern,
+        1 => "-?[0-9]{1,3}(\\.[0-9]{0,2})?([eE][+-]?[0-9]{0,2})?",
+        1 => "\"(\\\\[\"nu]|[0-9\n\t]){0,12}\"?",
+        1 => "null|true|nul|\\[1\\]|\\{\\}|",
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Records that look like the one before take another way through the decoder.
+    #[test]
+    fn a_record_reads_the_same_after_others(
+        rows in prop::collection::vec((
+            usual("\"[a-zäß ]{0,20}\""),
+            usual("-?(0|[1-9][0-9]{0,9})"),
+            usual("-?[1-9][0-9]{0,18}"),
+            usual("-?(0|[1-9][0-9]{0,16})(\\.[0-9]{1,18})?"),
+            usual("true|false"),
+            usual("\"x\"|null|7"),
+        ), 2..8),
+        glue in prop::sample::select(vec!["", " ", "\n\t"]),
+        end in prop::sample::select(vec!["}", "} ", "}\n", ",}", "", "}}"]),
+        wanted in prop::collection::vec(any::<bool>(), 6),
+    ) {
+        let types = [SqlType::String, SqlType::Int, SqlType::BigInt, SqlType::Double, SqlType::Boolean, SqlType::Timestamp];
+        let columns: Vec<_> =
+            types.into_iter().zip(["A", "B", "C", "D", "E", "G"]).map(|(ty, name)| Column::value(name, ty)).collect();
+        // Of the six values the last belongs to no column, and the last column gets none.
+        let message = |(a, b, c, d, e, x): &(String, String, String, String, String, String)| {
+            let fields: Vec<_> = [a, b, c, d, e, x].iter().zip(["a", "B", "c", "d", "E", "x"]).map(|(v, n)| format!("{glue}\"{n}\":{glue}{v}")).collect();
+            format!("{{{}{glue}{end}", fields.join(","))
+        };
+        // One that can be read goes first, so that there is something to follow.
+        let first = format!("{{{glue}\"a\":\"\",\"B\":1,\"c\":1,\"d\":1,\"E\":true,\"x\":0}}");
+        let messages: Vec<String> = std::iter::once(first).chain(rows.iter().map(message)).collect();
+        let read = |messages: &[String]| {
+            let mut decoder = crate::format::decoder(&spec(), Side::Value, &columns, &wanted).expect("JSON");
+            let bytes: Vec<_> = messages.iter().map(|message| Some(message.as_bytes())).collect();
+            let decoded = decoder.decode(slots(&bytes).view(0..bytes.len())).expect("decodes");
+            let values: Vec<Vec<Value>> = decoded.columns.iter().map(|column| Value::all(column)).collect();
+            (values, decoded.errors)
+        };
+        let (together, errors) = read(&messages);
+        for (row, message) in messages.iter().enumerate() {
+            let (alone, fault) = read(std::slice::from_ref(message));
+            let here: Vec<_> = together.iter().map(|column| column[row].clone()).collect();
+            let bits = |values: &[Value]| format!("{values:?}");
+            prop_assert_eq!(bits(&alone.concat()), bits(&here), "{}", message);
+            let error = errors.iter().find(|error| error.row == row).map(|error| &error.reason);
+            prop_assert_eq!(fault.first().map(|error| &error.reason), error);
+        }
+    }
 
     #[test]
     fn nothing_panics(

@@ -236,6 +236,12 @@ fn build(
     partition.iter().flatten().for_each(|key| need(&key.expr));
     aggregation.iter().flat_map(Aggregation::inputs).for_each(&mut need);
 
+    let copies_table = sources.list[0].is_table() && !sources.joined() && aggregation.is_none();
+    if durability.persistent && copies_table {
+        // All columns are kept, so that the query may be replaced by one that uses others.
+        let all = sources.columns.iter().filter(|column| column.system.is_none() && !column.key);
+        needed.extend(all.map(|column| column.name.clone()));
+    }
     let mut flow = if joins.is_empty() {
         flow::source(graph, sources, 0, &needed, durability, sources.list[0].source.window, None)
     } else {

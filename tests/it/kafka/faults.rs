@@ -124,7 +124,7 @@ fn a_deleted_source_is_told_and_waited_for_while_other_queries_go_on() {
     wait_for("the next try is announced", 10, || service.query("OUT").numbers.retry_in.is_some());
     produce(&other, &records(0..10));
     wait_for_numbers(&other_sink, 0..10);
-    assert_eq!(service.query("OUT2").state, QueryState::Running);
+    service.wait_for_running("OUT2");
 
     // A service that starts now has the query all the same, and waits as well.
     let id = service.id.clone();

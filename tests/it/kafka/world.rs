@@ -132,7 +132,7 @@ pub fn produce(topic: &str, records: &[(Option<String>, String, i64)]) {
             record = back;
         }
     }
-    producer.flush(Duration::from_secs(60)).expect("flush");
+    producer.flush(Duration::from_secs(180)).expect("flush");
 }
 
 /// Everything committed in a topic by now, partition by partition.

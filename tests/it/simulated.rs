@@ -1,0 +1,49 @@
+//! The simulation over a few hundred seeds, and its own test: brokers that are wrong on purpose are found out.
+
+use crate::simulation::{Mutation, Options, run};
+
+/// Seeds among which every mutation must be found.
+const SEEDS_FOR_MUTATIONS: u64 = 120;
+
+fn check(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        let repeat = format!("cargo run --release --example simulate -- --seed {seed} -v");
+        let ran = std::panic::catch_unwind(|| run(seed, Options::default()));
+        match ran {
+            Ok(Ok(_)) => {}
+            Ok(Err(difference)) => panic!("seed {seed}: {difference}\nrepeat it with: {repeat}"),
+            Err(_) => panic!("seed {seed} panicked\nrepeat it with: {repeat}"),
+        }
+    }
+}
+
+// Two halves, for two threads.
+
+#[test]
+fn seeds_0_to_99_bring_what_runs_without_trouble_bring() {
+    check(0..100);
+}
+
+#[test]
+fn seeds_100_to_199_bring_what_runs_without_trouble_bring() {
+    check(100..200);
+}
+
+#[test]
+fn runs_have_trouble_in_them() {
+    let reports = (0..40).filter_map(|seed| run(seed, Options::default()).ok());
+    let (failures, records) = reports.fold((0, 0), |sum, report| (sum.0 + report.failures, sum.1 + report.records));
+    assert!(failures > 100, "only {failures} sessions failed");
+    assert!(records > 2_000, "only {records} records compared");
+}
+
+#[test]
+fn brokers_that_are_wrong_on_purpose_are_found_out() {
+    for mutation in Mutation::ALL {
+        // Runs with disks take longer; these have much state.
+        let shape = (mutation == Mutation::CheckpointAhead).then_some("joined_outer");
+        let options = Options { mutation, shape, ..Options::default() };
+        let found = (0..SEEDS_FOR_MUTATIONS).find(|seed| run(*seed, options).is_err());
+        assert!(found.is_some(), "{mutation:?} is not found within {SEEDS_FOR_MUTATIONS} seeds");
+    }
+}
