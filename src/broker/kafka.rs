@@ -194,9 +194,10 @@ impl Shared {
             // An end of a partition is told after a fetch that brought nothing.
             .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "5")
-            .set("max.partition.fetch.bytes", "4194304")
-            .set("queued.min.messages", "200000")
-            // What waits in the client, and what one more answer may bring on top.
+            // What waits in the client, and what one more answer may bring on top: memory, and what waits for long is
+            // no longer in the processor's cache when its turn comes.
+            .set("max.partition.fetch.bytes", "1048576")
+            .set("queued.min.messages", "20000")
             .set("queued.max.messages.kbytes", "32768")
             .set("fetch.max.bytes", "16777216");
         self.override_with_extra(&mut config);

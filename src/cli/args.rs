@@ -137,7 +137,9 @@ pub enum Command {
         after_long_help = "Examples:\n  eddyline run queries/ --check                            validate only\n  \
                            eddyline run queries/ --bootstrap-servers localhost:9092\n  \
                            eddyline run queries/ --workers 4 --set ksql.streams.auto.offset.reset=earliest\n  \
-                           eddyline run queries/ --metrics-addr 127.0.0.1:9404      curl 127.0.0.1:9404/health"
+                           eddyline run queries/ --metrics-addr 127.0.0.1:9404      curl 127.0.0.1:9404/health\n  \
+                           eddyline run queries/ -D large_order_threshold=600.00    over the file's own DEFINE\n  \
+                           eddyline run backfill.sql --until-caught-up --duration 1h   as a batch job"
     )]
     Run(RunArgs),
     /// SQL prompt, or statements from -e, a file or stdin
@@ -213,9 +215,15 @@ pub struct RunArgs {
     /// Threads a query
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
-    /// Leave after this long
+    /// Leave after this long; a failure when --until-caught-up is not reached by then
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
+    /// Leave when every query has read and committed what its sources held at the start, and what came of it
+    #[arg(long, conflicts_with = "check")]
+    pub until_caught_up: bool,
+    /// A variable for the files, ${NAME}; stronger than their own DEFINE
+    #[arg(short = 'D', long = "define", value_name = "NAME=VALUE", value_parser = variable)]
+    pub define: Vec<(String, String)>,
     /// Serve /metrics for Prometheus and /health there; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT")]
     pub metrics_addr: Option<SocketAddr>,
@@ -329,6 +337,17 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn variable(text: &str) -> Result<(String, String), String> {
+    let is_name = |name: &str| {
+        let first = name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
+        first && name.chars().all(|c| c.is_alphanumeric() || c == '_')
+    };
+    match text.split_once('=') {
+        Some((name, value)) if is_name(name) => Ok((name.to_uppercase(), value.to_owned())),
+        _ => Err("write NAME=VALUE, such as threshold=500.00".to_owned()),
+    }
+}
+
 fn batching(text: &str) -> Result<Batching, String> {
     let wrong = || "write a number of records, or random:SEED".to_owned();
     match text.strip_prefix("random:") {
@@ -377,6 +396,10 @@ mod tests {
         assert_eq!((demo.duration, demo.speed, demo.rate), (Some(Duration::from_secs(20)), 90.0, 400));
         let Some(Command::Run(run)) = parse("run q --check --workers 3").unwrap().command else { panic!("not run") };
         assert_eq!((run.check, run.replace, run.workers), (true, false, Some(3)));
+        let line = "run q --until-caught-up -D topic=a=b --define limit=";
+        let Some(Command::Run(run)) = parse(line).unwrap().command else { panic!("not run") };
+        let defined = [("TOPIC", "a=b"), ("LIMIT", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!((run.until_caught_up, run.define), (true, defined.to_vec()));
         let Some(Command::Test(test)) = parse("test a b --batch random:7 -v").unwrap().command else {
             panic!("not test")
         };
@@ -393,6 +416,9 @@ mod tests {
             "demo --duration soon",
             "run",
             "run q --workers 0",
+            "run q --check --until-caught-up",
+            "run q -D 1x=2",
+            "run q -D x",
             "test",
             "test a --batch 0",
             "test --sql-file q.sql",

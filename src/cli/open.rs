@@ -10,7 +10,7 @@ use crate::broker::embedded::{EmbeddedBroker, EmbeddedOptions};
 use crate::broker::kafka::KafkaBroker;
 use crate::broker::memory::MemoryBroker;
 use crate::engine::config::canonical;
-use crate::engine::{Deployment, Engine, EngineConfig, Session};
+use crate::engine::{CatchUp, Deployment, Engine, EngineConfig, Session};
 use crate::error::Result;
 use crate::time::SystemClock;
 
@@ -45,8 +45,13 @@ pub fn data_dir(settings: &Settings, home: Option<&Path>) -> PathBuf {
 
 /// An engine on the broker that the settings name; queries of earlier starts resume.
 pub fn open(settings: &Settings, home: Option<&Path>) -> Result<Host> {
-    let config = engine_config(settings).with_state(&data_dir(settings, home).join("state"))?;
-    start(config, broker(settings, home)?)
+    open_with(settings, home, BTreeMap::new())
+}
+
+/// The same with variables that hold in the query files that it deploys.
+pub fn open_with(settings: &Settings, home: Option<&Path>, variables: BTreeMap<String, String>) -> Result<Host> {
+    let config = EngineConfig { variables, ..engine_config(settings) };
+    start(config.with_state(&data_dir(settings, home).join("state"))?, broker(settings, home)?)
 }
 
 /// An engine in memory, without anything in it: `explain`.
@@ -103,6 +108,11 @@ impl Host {
     /// Deploys a folder, or only says what that would do.
     pub fn deploy(&self, path: &Path, replace: bool, check_only: bool) -> Result<Deployment> {
         self.engine.deploy(path, replace, check_only)
+    }
+
+    /// Begins to watch whether the queries come to the end of what there is; `None` while one could not be started.
+    pub fn catch_up(&self) -> Result<Option<CatchUp>> {
+        self.engine.catch_up()
     }
 
     /// Commits and stops every query.

@@ -1,5 +1,6 @@
 //! `eddyline run`: a folder of queries as persistent jobs.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,11 +9,11 @@ use std::time::Duration;
 use super::args::RunArgs;
 use super::config::Settings;
 use super::failure::Failure;
-use super::open;
+use super::open::{self, Host};
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::theme::Label;
-use crate::engine::{Deployment, QueryState, QueryStatus};
+use crate::engine::{CatchUp, Deployment, QueryState, QueryStatus};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::MetricsServer;
 use crate::time::{Clock, SystemClock};
@@ -40,7 +41,9 @@ pub fn run(settings: &Settings, args: &RunArgs, terminal: &mut Terminal, home: O
         Some(address) => Some(serve_metrics(address, &settings, &clock, terminal)?),
         None => None,
     };
-    let Some(host) = wait_for_broker(&settings, args, clock.as_ref(), &signals, || open::open(&settings, home))? else {
+    let variables: BTreeMap<String, String> = args.define.iter().cloned().collect();
+    let open = || open::open_with(&settings, home, variables.clone());
+    let Some(host) = wait_for_broker(&settings, args, clock.as_ref(), &signals, open)? else {
         return Ok(());
     };
     let deployment = host.deploy(&args.path, args.replace, args.check)?;
@@ -63,10 +66,19 @@ pub fn run(settings: &Settings, args: &RunArgs, terminal: &mut Terminal, home: O
         metrics.show(host.session());
     }
     let running = session.queries().len();
-    terminal.note(&format!("{running} queries on {}; Ctrl-C or SIGTERM ends", host.name()))?;
+    let or_caught_up = if args.until_caught_up { ", and so does having caught up" } else { "" };
+    terminal.note(&format!("{running} queries on {}; Ctrl-C or SIGTERM ends{or_caught_up}", host.name()))?;
     let started = clock.monotonic_us();
     let mut told_at = started;
+    let mut end = args.until_caught_up.then(|| End::Unknown(&host));
+    let mut caught_up = false;
     while !signals.is_set() && !over(clock.as_ref(), started, args.duration) {
+        if let Some(end) = &mut end
+            && end.is_reached(&session.queries())?
+        {
+            caught_up = true;
+            break;
+        }
         clock.sleep(LOOK);
         let now = clock.monotonic_us();
         if now - told_at >= STATUS_INTERVAL_US {
@@ -75,11 +87,51 @@ pub fn run(settings: &Settings, args: &RunArgs, terminal: &mut Terminal, home: O
         }
     }
     session.queries().iter().for_each(log_status);
+    let behind: Vec<String> = session.queries().iter().filter_map(behind).collect();
     drop(metrics);
     drop(session);
+    drop(end);
     host.shutdown();
-    terminal.note("committed and stopped")?;
+    terminal.note(if caught_up { "caught up, committed and stopped" } else { "committed and stopped" })?;
+    if args.until_caught_up && !caught_up && !signals.is_set() {
+        let behind = if behind.is_empty() { "all is read, not all committed".to_owned() } else { behind.join("; ") };
+        let error = Error::new(ErrorKind::Conflict, format!("not caught up when the time was over: {behind}"));
+        return Err(error.hint("--duration is the limit of --until-caught-up.").into());
+    }
     Ok(())
+}
+
+/// The end that `--until-caught-up` waits for.
+enum End<'a> {
+    /// Not every query was started yet.
+    Unknown(&'a Host),
+    Known(Box<CatchUp>),
+}
+
+impl End<'_> {
+    fn is_reached(&mut self, queries: &[QueryStatus]) -> Result<bool> {
+        if let Self::Unknown(host) = self {
+            let found = match host.catch_up() {
+                Err(error) if error.kind() != ErrorKind::Unavailable => return Err(error),
+                found => found.ok().flatten(),
+            };
+            let Some(found) = found else { return Ok(false) };
+            *self = Self::Known(Box::new(found));
+        }
+        match self {
+            Self::Unknown(_) => Ok(false),
+            Self::Known(end) => end.is_done(queries),
+        }
+    }
+}
+
+/// What keeps a query from having caught up, as far as it knows.
+fn behind(query: &QueryStatus) -> Option<String> {
+    match &query.state {
+        QueryState::Error(reason) => Some(format!("{} is in error: {reason}", query.id)),
+        _ if query.lag > 0 => Some(format!("{} has {} records before it", query.id, query.lag)),
+        _ => None,
+    }
 }
 
 /// Opens with patience: a service may start before its broker does. `None` when a signal ends the wait.
@@ -204,6 +256,8 @@ mod tests {
             replace: false,
             workers: None,
             duration: None,
+            until_caught_up: false,
+            define: Vec::new(),
             metrics_addr: None,
         }
     }

@@ -23,6 +23,8 @@ pub struct EngineConfig {
     pub default_partitions: i32,
     /// Copies of topics that Eddyline creates; the broker's default when `None`.
     pub default_replicas: Option<i32>,
+    /// Variables that hold in every query file, over its own DEFINE; names in upper case.
+    pub variables: BTreeMap<String, String>,
     /// Where state is kept: in memory only unless [`EngineConfig::with_state`] found a place.
     pub state: StateEnv,
 }
@@ -35,6 +37,7 @@ impl Default for EngineConfig {
             properties: BTreeMap::new(),
             default_partitions: 1,
             default_replicas: None,
+            variables: BTreeMap::new(),
             state: StateEnv::memory(),
         }
     }

@@ -78,6 +78,11 @@ impl Engine {
         Box::new(LocalSession::new(self.clone(), self.base_properties()))
     }
 
+    /// The name of the deployment.
+    pub fn service_id(&self) -> &str {
+        &self.config.service_id
+    }
+
     /// Properties of a session that set none.
     pub fn base_properties(&self) -> Properties {
         let canonical = |(key, value): (&String, &String)| (canonical(key).to_owned(), value.clone());
@@ -92,7 +97,8 @@ impl Engine {
     /// Deploys the query files of a folder as persistent jobs. `check_only` tries everything and changes nothing;
     /// `replace` ends a changed file's queries, drops what they fill, and runs the new text.
     pub fn deploy(&self, path: &Path, replace: bool, check_only: bool) -> Result<Deployment> {
-        let files = deploy::in_dependency_order(deploy::read(path)?)?;
+        let files = deploy::read(path)?.into_iter().map(|file| file.with_variables(&self.config.variables));
+        let files = deploy::in_dependency_order(files.collect())?;
         let mut inner = self.lock();
         if !check_only {
             inner.take_turn()?;
@@ -420,13 +426,15 @@ fn each_statement(
     act: &mut dyn FnMut(&Statement, &Properties) -> Result<bool>,
 ) -> Result<()> {
     let mut properties = base.clone();
-    let mut variables = BTreeMap::new();
+    let mut variables = file.variables.clone();
     for piece in split_statements(&file.text) {
         let written = &file.text[piece.span.start..piece.span.end];
         let within = |error: Error| in_file(error, file, written, piece.span.start);
         let text = substitute(written, &variables).map_err(within)?;
         let statement = parse_statement(&text).map_err(within)?;
         match &statement.kind {
+            StatementKind::Define { name, .. } | StatementKind::Undefine { name }
+                if file.variables.contains_key(&name.text) => {}
             StatementKind::Define { name, value } => {
                 variables.insert(name.text.clone(), value.clone());
             }

@@ -25,8 +25,27 @@ pub struct Deployment {
 pub struct QueryFile {
     /// Its name without the folder.
     pub name: String,
-    /// Its text.
+    /// Its text. Variables that were set from outside stand at its end, as comments.
     pub text: String,
+    /// Those variables; names in upper case.
+    pub variables: BTreeMap<String, String>,
+}
+
+impl QueryFile {
+    /// The file with variables that hold over its own DEFINE. Those that it mentions become part of its text: with
+    /// another value it is another text.
+    pub fn with_variables(mut self, variables: &BTreeMap<String, String>) -> Self {
+        let upper = self.text.to_uppercase();
+        let mentioned = variables.iter().filter(|(name, _)| upper.contains(&format!("${{{name}}}")));
+        self.variables = mentioned.map(|(name, value)| (name.clone(), value.clone())).collect();
+        for (name, value) in &self.variables {
+            if !self.text.ends_with('\n') {
+                self.text.push('\n');
+            }
+            self.text += &format!("-- with {name} = '{}'\n", value.replace('\n', " "));
+        }
+        self
+    }
 }
 
 /// The `.sql` files of a folder by name, or the one file.
@@ -49,7 +68,8 @@ pub fn read(path: &Path) -> Result<Vec<QueryFile>> {
     }
     let read = |path: &std::path::PathBuf| {
         let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        Ok(QueryFile { name, text: std::fs::read_to_string(path).map_err(cannot)? })
+        let text = std::fs::read_to_string(path).map_err(cannot)?;
+        Ok(QueryFile { name, text, variables: BTreeMap::new() })
     };
     paths.iter().map(read).collect()
 }
@@ -89,7 +109,7 @@ pub fn in_dependency_order(mut files: Vec<QueryFile>) -> Result<Vec<QueryFile>> 
 
 fn names_of(file: &QueryFile) -> Result<Names> {
     let mut names = Names::default();
-    let mut variables = BTreeMap::new();
+    let mut variables = file.variables.clone();
     for piece in split_statements(&file.text) {
         let text = substitute(&file.text[piece.span.start..piece.span.end], &variables)?;
         let Ok(statement) = parse_statement(&text) else {
@@ -102,7 +122,9 @@ fn names_of(file: &QueryFile) -> Result<Names> {
         };
         match statement.kind {
             StatementKind::Define { name, value } => {
-                variables.insert(name.text, value);
+                if !file.variables.contains_key(&name.text) {
+                    variables.insert(name.text, value);
+                }
             }
             StatementKind::CreateSource(create) => {
                 names.created.insert(create.name.text);
@@ -156,7 +178,7 @@ mod tests {
     use super::*;
 
     fn file(name: &str, text: &str) -> QueryFile {
-        QueryFile { name: name.to_owned(), text: text.to_owned() }
+        QueryFile { name: name.to_owned(), text: text.to_owned(), variables: BTreeMap::new() }
     }
 
     #[test]
@@ -173,6 +195,15 @@ mod tests {
             file("b.sql", "CREATE STREAM y AS SELECT * FROM x;"),
         ];
         assert!(in_dependency_order(circle).is_err());
+    }
+
+    #[test]
+    fn variables_from_outside_hold_over_the_file_s_own_and_change_its_text() {
+        let text = "DEFINE t = 'y';\nCREATE STREAM x AS SELECT * FROM ${t};";
+        let set = BTreeMap::from([("T".to_owned(), "z".to_owned()), ("OTHER".to_owned(), "1".to_owned())]);
+        let file = file("a.sql", text).with_variables(&set);
+        assert_eq!(file.text, format!("{text}\n-- with T = 'z'\n"));
+        assert!(names_of(&file).expect("names").read.contains("Z"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod adhoc;
 pub mod asserts;
 pub mod backend;
 pub mod board;
+pub mod catch_up;
 pub mod command_log;
 pub mod config;
 pub mod core;
@@ -22,6 +23,7 @@ pub mod show;
 pub mod snapshot;
 pub mod test_runner;
 
+pub use catch_up::CatchUp;
 pub use config::EngineConfig;
 pub use core::Engine;
 pub use deploy::Deployment;

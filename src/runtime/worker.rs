@@ -29,6 +29,8 @@ const POLL_RECORDS: usize = 20_000;
 const POLL_WAIT: Duration = Duration::from_millis(20);
 /// Shortest and longest wait before a failed worker tries again.
 const BACKOFF_MS: (u64, u64) = (100, 15_000);
+/// Longest wait for a broker that does not answer: when it is back, the query is soon.
+const BACKOFF_MS_AWAY: u64 = 5_000;
 /// How often workers look at the query's topics; sooner while they cannot be looked at.
 const SURVEY_INTERVAL_US: i64 = 10_000_000;
 const SURVEY_AGAIN_US: i64 = 2_000_000;
@@ -198,6 +200,9 @@ impl Worker {
             }
             if needs_somebody(&error) {
                 backoff_ms = BACKOFF_MS.1;
+            }
+            if error.kind() == ErrorKind::Unavailable {
+                backoff_ms = backoff_ms.min(BACKOFF_MS_AWAY);
             }
             if error.kind() == ErrorKind::NotFound {
                 let missing = missing_sources(&self.config.blueprint.topology, self.config.broker.as_ref());

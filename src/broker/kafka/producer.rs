@@ -48,7 +48,7 @@ impl KafkaProducer {
             .set("enable.idempotence", "true")
             .set("linger.ms", "10")
             .set("batch.size", shared.batch_bytes.load(Ordering::Relaxed).to_string())
-            .set("queue.buffering.max.messages", "500000")
+            .set("queue.buffering.max.messages", "100000")
             .set("queue.buffering.max.kbytes", "65536")
             // Each topic has a limit of its own, which is looked at before a record is handed over.
             .set("message.max.bytes", "100000000")

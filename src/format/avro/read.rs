@@ -98,7 +98,14 @@ impl<'a> Reader<'a> {
             Node::Union(branches) => {
                 let at = self.long()?;
                 let branch = usize::try_from(at).ok().and_then(|at| branches.get(at));
-                self.value(avro, branch.ok_or_else(|| format!("{at} is no branch of the union"))?, depth + 1)?
+                let branch = branch.ok_or_else(|| format!("{at} is no branch of the union"))?;
+                let datum = self.value(avro, branch, depth + 1)?;
+                match avro.branch_name(branch) {
+                    Some(name) if branches.iter().filter(|branch| **branch != Node::Null).count() > 1 => {
+                        Datum::Branch(name, Box::new(datum))
+                    }
+                    _ => datum,
+                }
             }
             Node::Record(at) => {
                 let fields = &avro.records[*at].fields;

@@ -76,6 +76,27 @@ impl Avro {
         Ok(Self { root, records: parser.records })
     }
 
+    /// The name of a branch of a union: of its type, or its own without namespace. Enums and fixed bytes are not known
+    /// by name here.
+    pub(super) fn branch_name(&self, node: &Node) -> Option<Arc<str>> {
+        Some(Arc::from(match node {
+            Node::Boolean => "boolean",
+            Node::Int | Node::Date | Node::TimeMillis => "int",
+            Node::Long | Node::TimeMicros | Node::TimestampMillis | Node::TimestampMicros => "long",
+            Node::Float => "float",
+            Node::Double => "double",
+            Node::Bytes | Node::Decimal(_, _, None) => "bytes",
+            Node::String => "string",
+            Node::Array(_) | Node::Entries(..) => "array",
+            Node::Map(_) => "map",
+            Node::Record(at) => {
+                let full = self.records[*at].full_name.as_str();
+                full.rsplit_once('.').map_or(full, |(_, name)| name)
+            }
+            Node::Null | Node::Enum(_) | Node::Fixed(_) | Node::Decimal(..) | Node::Union(_) => return None,
+        }))
+    }
+
     /// The SQL type of values of this schema.
     pub(super) fn sql_type(&self, node: &Node, depth: usize) -> Result<SqlType, String> {
         if depth > DEPTH_MAX {
@@ -97,11 +118,19 @@ impl Avro {
             Node::Map(value) => SqlType::map(SqlType::String, self.sql_type(value, depth + 1)?),
             Node::Entries(key, value) => SqlType::map(self.sql_type(key, depth + 1)?, self.sql_type(value, depth + 1)?),
             Node::Union(branches) => {
-                let mut some = branches.iter().filter(|branch| **branch != Node::Null);
-                match (some.next(), some.next()) {
-                    (Some(only), None) => self.sql_type(only, depth)?,
-                    (None, _) => return Err("a union of nothing but null has no type".to_owned()),
-                    _ => return Err("a union of several types has no SQL type".to_owned()),
+                let some: Vec<&Node> = branches.iter().filter(|branch| **branch != Node::Null).collect();
+                match some.as_slice() {
+                    [only] => self.sql_type(only, depth)?,
+                    [] => return Err("a union of nothing but null has no type".to_owned()),
+                    several => SqlType::Struct(
+                        several
+                            .iter()
+                            .map(|branch| {
+                                let name = self.branch_name(branch).ok_or("a branch of a union has no name")?;
+                                Ok(StructField::new(&*name, self.sql_type(branch, depth + 1)?))
+                            })
+                            .collect::<Result<_, String>>()?,
+                    ),
                 }
             }
             Node::Record(at) => SqlType::Struct(

@@ -15,7 +15,10 @@ pub(super) fn value(avro: &Avro, node: &Node, datum: &Datum, out: &mut Vec<u8>) 
     let int = || i32::try_from(integer()?).map_err(|_| format!("a number is out of range for {}", name(node)));
     match node {
         Node::Union(branches) => {
-            let at = branch(avro, branches, datum).ok_or_else(wrong)?;
+            let (at, datum) = match named_branch(avro, branches, datum) {
+                Some(found) => found,
+                None => (branch(avro, branches, datum).ok_or_else(wrong)?, datum),
+            };
             put_long(out, at as i64);
             return value(avro, &branches[at], datum, out);
         }
@@ -132,6 +135,18 @@ pub(super) fn nullable(node: &Node) -> bool {
 
 fn default_datum(default: &Json) -> Datum {
     Datum::from_json(&default.to_string()).unwrap_or(Datum::Null)
+}
+
+/// The branch that a record of one value names, where there are several.
+fn named_branch<'d>(avro: &Avro, branches: &[Node], datum: &'d Datum) -> Option<(usize, &'d Datum)> {
+    let Datum::Record(fields) = datum else { return None };
+    let mut given = fields.iter().filter(|(_, datum)| *datum != Datum::Null);
+    let ((name, datum), None) = (given.next()?, given.next()) else { return None };
+    if branches.iter().filter(|branch| **branch != Node::Null).count() < 2 {
+        return None;
+    }
+    let at = branches.iter().position(|branch| avro.branch_name(branch).is_some_and(|own| same_name(&own, name)))?;
+    Some((at, datum))
 }
 
 /// The branch that holds the value: of its own kind, else the first that can.

@@ -48,6 +48,8 @@ pub enum Datum {
     Map(Vec<(Datum, Datum)>),
     /// Named fields.
     Record(Vec<(Arc<str>, Datum)>),
+    /// The value of one branch of several, by the branch's name.
+    Branch(Arc<str>, Box<Datum>),
 }
 
 impl Datum {
@@ -74,7 +76,7 @@ impl Datum {
             (SqlType::BigInt, Self::Int(v) | Self::Date(v) | Self::Time(v)) => Value::BigInt(i64::from(*v)),
             (SqlType::BigInt, Self::Long(v) | Self::Timestamp(v)) => Value::BigInt(*v),
             (SqlType::Double, Self::Double(v)) => Value::Double(*v),
-            (SqlType::Decimal(precision, scale), datum) => {
+            (SqlType::Decimal(precision, scale), datum) if !matches!(datum, Self::Branch(..)) => {
                 let decimal = match datum {
                     Self::Decimal(decimal) => Some(*decimal),
                     Self::Int(v) => Some(Decimal::new(i128::from(*v), 0)),
@@ -114,6 +116,17 @@ impl Datum {
                 }
                 Value::Map(map)
             }
+            // > KSQL: a union of several types is a STRUCT with a field a branch, of which one is not NULL.
+            (SqlType::Struct(fields), Self::Branch(name, datum))
+                if fields.iter().any(|field| same_name(&field.name, name)) =>
+            {
+                let cell = |field: &crate::types::StructField| match same_name(&field.name, name) {
+                    true => datum.to_value(&field.ty),
+                    false => Ok(Value::Null),
+                };
+                Value::Struct(fields.iter().map(cell).collect::<Result<_, _>>()?)
+            }
+            (_, Self::Branch(_, datum)) => datum.to_value(ty)?,
             (SqlType::Struct(fields), Self::Record(given)) => Value::Struct(
                 fields
                     .iter()
@@ -153,6 +166,7 @@ impl Datum {
             Self::Array(_) => "an array",
             Self::Map(_) => "a map",
             Self::Record(_) => "a record",
+            Self::Branch(_, datum) => datum.kind(),
         }
     }
 
@@ -167,6 +181,7 @@ impl Datum {
             Self::Decimal(v) => return Some(v.to_string()),
             Self::String(v) => return Some(v.clone()),
             Self::Bytes(v) => return Some(STANDARD.encode(v)),
+            Self::Branch(_, datum) => return datum.text(),
             Self::Null | Self::Array(_) | Self::Map(_) | Self::Record(_) => return None,
         }
         String::from_utf8(out).ok()

@@ -147,7 +147,9 @@ impl<'a> Scan<'a> {
         match builder {
             Builder::String(_) if !wanted => self.skip()?,
             Builder::String(cells) => cells.push(self.string()?),
-            Builder::Double(_) if !wanted => drop(self.number()?),
+            Builder::Double(_) if !wanted => {
+                self.number()?;
+            }
             Builder::Double(cells) => cells.push(self.double()?),
             Builder::BigInt(cells) | Builder::Timestamp(cells) => {
                 let number = self.integer()?;
@@ -181,7 +183,9 @@ impl<'a> Scan<'a> {
             b'n' => self.word(b"null")?,
             b't' => self.word(b"true")?,
             b'f' => self.word(b"false")?,
-            _ => drop(self.number()?),
+            _ => {
+                self.number()?;
+            }
         }
         Some(())
     }
@@ -270,7 +274,7 @@ fn special(chunk: u64) -> u64 {
     const HIGH: u64 = ONES << 7;
     let zero = |x: u64| x.wrapping_sub(ONES) & !x;
     let control = chunk.wrapping_sub(ONES * 0x20) & !chunk;
-    (zero(chunk ^ ONES * u64::from(b'"')) | zero(chunk ^ ONES * u64::from(b'\\')) | control) & HIGH
+    (zero(chunk ^ (ONES * u64::from(b'"'))) | zero(chunk ^ (ONES * u64::from(b'\\'))) | control) & HIGH
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ impl Generator {
                 }
                 (_, label) => label,
             };
-            fields.push(Field { name: legal(name), number: i as u32 + 1, kind, label });
+            fields.push(Field { name: legal(name), number: i as u32 + 1, kind, label, oneof: None });
         }
         self.file.messages[at].fields = fields;
         Ok(at)

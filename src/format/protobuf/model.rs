@@ -56,6 +56,8 @@ pub(super) struct Field {
     pub(super) number: u32,
     pub(super) kind: Kind,
     pub(super) label: Label,
+    /// The column of the `oneof` that it belongs to.
+    pub(super) oneof: Option<String>,
 }
 
 /// A message type.
@@ -105,8 +107,20 @@ impl File {
         if depth > 32 {
             return Err(format!("the message {} contains itself", message.full_name));
         }
-        let fields = message.fields.iter();
-        fields.map(|field| Ok(StructField::new(&field.name, self.field_type(field, depth)?))).collect()
+        // > KSQL: a `oneof` is a STRUCT of its members, in front of the other fields.
+        let mut columns: Vec<StructField> = Vec::new();
+        for field in &message.fields {
+            let Some(oneof) = &field.oneof else { continue };
+            let member = StructField::new(&field.name, self.field_type(field, depth)?);
+            match columns.iter_mut().find(|column| column.name == *oneof) {
+                Some(StructField { ty: SqlType::Struct(members), .. }) => members.push(member),
+                _ => columns.push(StructField::new(oneof, SqlType::Struct(vec![member]))),
+            }
+        }
+        for field in message.fields.iter().filter(|field| field.oneof.is_none()) {
+            columns.push(StructField::new(&field.name, self.field_type(field, depth)?));
+        }
+        Ok(columns)
     }
 
     fn field_type(&self, field: &Field, depth: usize) -> Result<SqlType, String> {

@@ -21,6 +21,7 @@ struct Draft {
 }
 
 struct DraftField {
+    oneof: Option<String>,
     name: String,
     number: u32,
     ty: String,
@@ -59,7 +60,7 @@ pub(super) fn parse<'a>(text: &'a str, imports: impl IntoIterator<Item = &'a str
                 DraftLabel::Map(key) => Label::Map(resolve(key)?),
             };
             let kind = resolve(&field.ty)?;
-            fields.push(Field { name: field.name, number: field.number, kind, label });
+            fields.push(Field { name: field.name, number: field.number, kind, label, oneof: field.oneof });
         }
         messages.push(Message { full_name: draft.full_name, path: draft.path, fields });
     }
@@ -235,10 +236,10 @@ impl Parser {
         types.messages.push(Draft { full_name: full_name.clone(), path: path.clone(), fields: Vec::new() });
         let mut place = 0;
         let mut fields = Vec::new();
-        let mut in_oneof = false;
+        let (mut oneof, mut oneofs): (Option<String>, usize) = (None, 0);
         loop {
             match self.next() {
-                Some(Token::Sign('}')) if in_oneof => in_oneof = false,
+                Some(Token::Sign('}')) if oneof.is_some() => oneof = None,
                 Some(Token::Sign('}')) => break,
                 Some(Token::Sign(';')) => {}
                 Some(Token::Word(word)) => match word.as_str() {
@@ -257,14 +258,15 @@ impl Parser {
                         self.skip_block();
                     }
                     "oneof" if !matches!(self.tokens.get(self.at + 1), Some(Token::Sign('='))) => {
-                        self.word()?;
+                        oneof = Some(format!("{}_{oneofs}", self.word()?));
+                        oneofs += 1;
                         self.sign('{')?;
-                        in_oneof = true;
                     }
                     _ => {
                         let mut field = self.field(word)?;
-                        if in_oneof {
+                        if oneof.is_some() {
                             field.label = DraftLabel::Optional;
+                            field.oneof.clone_from(&oneof);
                         }
                         fields.push(field);
                     }
@@ -305,7 +307,7 @@ impl Parser {
         let number = number.parse().map_err(|_| format!("{name}: {number} is no field number"))?;
         let options = if self.takes('[') { self.options() } else { Vec::new() };
         self.sign(';')?;
-        Ok(DraftField { name, number, ty, label, options })
+        Ok(DraftField { name, number, ty, label, options, oneof: None })
     }
 
     /// Parameters among a field's options: `{ key: "precision", value: "4" }` in either order.

@@ -44,10 +44,26 @@ pub(super) fn message(
         Label::Map(_) => Datum::Map(Vec::new()),
         Label::Plain => default(file, &field.kind),
     };
+    // Members of a `oneof` are there under their own names, too, for columns that are declared so.
+    let chosen: Vec<(Arc<str>, Datum)> = oneofs(fields, &data, &names[at]);
     let fields = fields.iter().zip(data).zip(&names[at]);
-    Ok(Datum::Record(
-        fields.map(|((field, datum), name)| (name.clone(), datum.unwrap_or_else(|| absent(field)))).collect(),
-    ))
+    let own = fields.map(|((field, datum), name)| (name.clone(), datum.unwrap_or_else(|| absent(field))));
+    Ok(Datum::Record(own.chain(chosen).collect()))
+}
+
+/// The `oneof`s of a message, each with the member that is there.
+fn oneofs(fields: &[Field], data: &[Option<Datum>], names: &[Arc<str>]) -> Vec<(Arc<str>, Datum)> {
+    let mut found: Vec<(Arc<str>, Datum)> = Vec::new();
+    for ((field, datum), name) in fields.iter().zip(data).zip(names) {
+        let Some(oneof) = &field.oneof else { continue };
+        let member = datum.as_ref().map(|datum| Datum::Record(vec![(name.clone(), datum.clone())]));
+        match (found.iter_mut().find(|(known, _)| **known == **oneof), member) {
+            (Some(known), Some(member)) => known.1 = member,
+            (Some(_), None) => {}
+            (None, member) => found.push((Arc::from(oneof.as_str()), member.unwrap_or(Datum::Null))),
+        }
+    }
+    found
 }
 
 /// What a field without bytes holds.

@@ -121,8 +121,8 @@ fn schemas_of_others() -> Result<(), String> {
     let codec = ProtobufCodec::parse(&schema, Some("Order"))?;
     assert_eq!(
         SqlType::Struct(codec.fields()?).to_string(),
-        "STRUCT<`state` STRING, `lines` ARRAY<STRUCT<`sku` STRING, `count` BIGINT>>, \
-         `by_name` MAP<STRING, STRUCT<`sku` STRING, `count` BIGINT>>, `card` STRING, `cash` STRUCT<`exact` BOOLEAN>, \
+        "STRUCT<`payment_0` STRUCT<`card` STRING, `cash` STRUCT<`exact` BOOLEAN>>, `state` STRING, \
+         `lines` ARRAY<STRUCT<`sku` STRING, `count` BIGINT>>, `by_name` MAP<STRING, STRUCT<`sku` STRING, `count` BIGINT>>, \
          `note` STRING, `size` BIGINT>"
     );
     let mut out = Vec::new();
@@ -134,8 +134,15 @@ fn schemas_of_others() -> Result<(), String> {
     let json = codec.read_framed(&out)?.to_json();
     assert_eq!(
         json,
-        r#"{"state":"DONE","lines":[{"sku":"a","count":4000000000}],"by_name":{},"card":null,"cash":null,"note":null,"size":null}"#
+        r#"{"state":"DONE","lines":[{"sku":"a","count":4000000000}],"by_name":{},"card":null,"cash":null,"note":null,"size":null,"payment_0":null}"#
     );
+    // A member of a oneof is found by its own name and within the oneof.
+    for given in [r#"{"payment_0": {"card": "4711"}}"#, r#"{"card": "4711"}"#] {
+        let mut out = Vec::new();
+        codec.write_framed(&Datum::from_json(given)?, &mut out)?;
+        let json = codec.read_framed(&out)?.to_json();
+        assert!(json.contains(r#""card":"4711""#) && json.ends_with(r#""payment_0":{"card":"4711"}}"#), "{json}");
+    }
     assert!(ProtobufCodec::parse(&schema, Some("Nothing")).is_err());
     Ok(())
 }

@@ -26,7 +26,10 @@ pub(super) fn message(file: &File, at: usize, datum: &Datum, out: &mut Vec<u8>) 
     for (i, field) in fields.iter().enumerate() {
         let datum = match given.get(i) {
             Some((name, datum)) if **name == *field.name => Some(datum),
-            _ => Datum::field(given, &field.name),
+            _ => Datum::field(given, &field.name).or_else(|| match Datum::field(given, field.oneof.as_ref()?)? {
+                Datum::Record(members) => Datum::field(members, &field.name),
+                _ => None,
+            }),
         };
         let Some(datum) = datum.filter(|datum| **datum != Datum::Null) else { continue };
         write_field(file, field, datum, out).map_err(|fault| format!("{}: {fault}", field.name))?;

@@ -124,3 +124,61 @@ fn changed_files_are_refused_and_removed_ones_reported() {
     assert!(replaced.out.contains("replaced  large_orders.sql"), "{}", replaced.all());
     machine.run(&[&RUN[..], &["--check"]].concat()).expect(0);
 }
+
+#[test]
+fn until_caught_up_ends_when_everything_is_read_and_committed() {
+    let machine = shop();
+    // A query behind a query behind a repartition topic: none of them may be left out.
+    machine.write(
+        "queries/chain.sql",
+        "CREATE TABLE per_user WITH (PARTITIONS = 2) AS SELECT user_id, COUNT(*) AS n FROM large_orders GROUP BY user_id;\n\
+         CREATE TABLE users_by_orders AS SELECT n, COUNT(*) AS users FROM per_user GROUP BY n;\n",
+    );
+    let run = [&RUN[..], &["--workers", "2", "--until-caught-up"]].concat();
+    let said = machine.run(&run).expect(0);
+    assert!(said.all().contains("caught up, committed and stopped"), "{}", said.all());
+    let wanted = count(&machine, "orders WHERE amount > 500.00");
+    assert!(wanted > 0, "no large orders");
+    assert_eq!(count(&machine, "large_orders"), wanted);
+    let sum = "SELECT SUM(n * users) AS n FROM users_by_orders;";
+    assert_eq!(machine.sql("json", sum).expect(0).out.trim(), format!("{{\"N\":{wanted}}}"));
+    // The next run takes up what came since, and nothing twice.
+    generate(&machine, 1000);
+    machine.run(&run).expect(0);
+    let wanted = count(&machine, "orders WHERE amount > 500.00");
+    assert_eq!(count(&machine, "large_orders"), wanted);
+    assert_eq!(machine.sql("json", sum).expect(0).out.trim(), format!("{{\"N\":{wanted}}}"));
+}
+
+#[test]
+fn until_caught_up_fails_when_its_time_is_over() {
+    let machine = Machine::new();
+    machine.write(
+        "queries/one.sql",
+        "CREATE STREAM a (k VARCHAR KEY, v INT) WITH (KAFKA_TOPIC = 'a', VALUE_FORMAT = 'JSON', PARTITIONS = 1);\n\
+         CREATE STREAM b AS SELECT k, v + 1 AS v FROM a;\n",
+    );
+    machine.run(&[&RUN[..], &["--until-caught-up"]].concat()).expect(0);
+    machine.sql("json", "INSERT INTO a VALUES ('x', 1);").expect(0);
+    let said = machine.run(&[&RUN[..], &["--until-caught-up", "--duration", "0s"]].concat()).expect(1);
+    assert!(said.err.contains("not caught up when the time was over"), "{}", said.all());
+    assert!(said.err.contains("--duration is the limit"), "{}", said.all());
+}
+
+#[test]
+fn variables_of_the_command_line_hold_over_the_file_s_own() {
+    let machine = shop();
+    let define = |value: &str| {
+        let limit = format!("large_order_threshold={value}");
+        let run = [&RUN[..], &["--until-caught-up", "-D", &limit]].concat();
+        machine.run(&run)
+    };
+    define("700.00").expect(0);
+    assert_eq!(count(&machine, "large_orders"), count(&machine, "orders WHERE amount > 700.00"));
+    // Another value is another text.
+    let said = define("800.00").expect(0);
+    for words in ["- -- with LARGE_ORDER_THRESHOLD = '700.00'", "+ -- with LARGE_ORDER_THRESHOLD = '800.00'"] {
+        assert!(said.out.contains(words), "{}", said.all());
+    }
+    assert_eq!(count(&machine, "large_orders"), count(&machine, "orders WHERE amount > 700.00"));
+}
