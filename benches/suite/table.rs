@@ -43,7 +43,9 @@ pub fn window_ms(query: &str) -> i64 {
 /// Measures and prints.
 pub fn run(world: &World, wanted: &Wanted) -> bool {
     let shape = Shape::new(wanted.records);
-    println!("| query | engine | thousand events per CPU-second | best | whole run | peak MB | wall s | rows out | answer |");
+    println!(
+        "| query | engine | thousand events per CPU-second | best | whole run | peak MB | wall s | rows out | answer |"
+    );
     println!("|---|---|--:|--:|--:|--:|--:|--:|---|");
     let mut all_right = true;
     for query in &wanted.queries {

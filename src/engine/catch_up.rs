@@ -50,7 +50,7 @@ impl Engine {
     pub fn catch_up(&self) -> Result<Option<CatchUp>> {
         let (broker, inputs, written) = {
             let inner = self.lock();
-            let mut written = BTreeSet::from([processing_log::topic(&self.service_id())]);
+            let mut written = BTreeSet::from([processing_log::topic(self.service_id())]);
             let mut inputs = Vec::new();
             for (id, info) in &inner.interpreter.queries {
                 written.insert(info.sink_topic.clone());
@@ -164,8 +164,7 @@ fn records_between(broker: &dyn Broker, ranges: Vec<(TopicPartition, i64, i64)>)
         return Ok(left);
     }
     let mut consumer = broker.consumer(&ConsumerOptions { client_id: "catch-up".into(), ..Default::default() })?;
-    let starts: Vec<_> =
-        ranges.iter().map(|(partition, from, _)| (partition.clone(), Start::Offset(*from))).collect();
+    let starts: Vec<_> = ranges.iter().map(|(partition, from, _)| (partition.clone(), Start::Offset(*from))).collect();
     consumer.assign(&starts)?;
     let mut open = ranges;
     for _ in 0..LOOK_POLLS {

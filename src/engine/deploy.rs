@@ -121,10 +121,8 @@ fn names_of(file: &QueryFile) -> Result<Names> {
             names.read.extend(relation.joins.iter().map(|join| join.source.name.text.clone()));
         };
         match statement.kind {
-            StatementKind::Define { name, value } => {
-                if !file.variables.contains_key(&name.text) {
-                    variables.insert(name.text, value);
-                }
+            StatementKind::Define { name, value } if !file.variables.contains_key(&name.text) => {
+                variables.insert(name.text, value);
             }
             StatementKind::CreateSource(create) => {
                 names.created.insert(create.name.text);
