@@ -10,7 +10,7 @@ use arrow::row::Rows;
 
 use super::exprs::has_null_key;
 use super::output::{RowHeads, SchemaCodec};
-use crate::change::{ChangeBatch, Op};
+use crate::change::{ChangeBatch, Op, Slots};
 use crate::error::Result;
 use crate::types::LogicalSchema;
 
@@ -20,7 +20,7 @@ pub(super) type RowBytes = Arc<[u8]>;
 /// Codecs and schemas of a join; sides are 0 (left) and 1 (right).
 pub(super) struct JoinSchema {
     pub(super) sides: [SchemaCodec; 2],
-    nulls: [RowBytes; 2],
+    nulls: [Vec<u8>; 2],
     output: SchemaRef,
     key_len: usize,
 }
@@ -36,14 +36,14 @@ pub(super) struct Encoded {
 #[derive(Default)]
 pub(super) struct Joined {
     pub(super) heads: RowHeads,
-    keys: Vec<RowBytes>,
-    values: [Vec<RowBytes>; 2],
+    keys: Slots,
+    values: [Slots; 2],
 }
 
 impl JoinSchema {
     pub(super) fn new(left: &LogicalSchema, right: &LogicalSchema, output: &LogicalSchema) -> Result<Self> {
         let sides = [SchemaCodec::new(left)?, SchemaCodec::new(right)?];
-        let nulls = [sides[0].value.null_row()?.into(), sides[1].value.null_row()?.into()];
+        let nulls = [sides[0].value.null_row()?, sides[1].value.null_row()?];
         Ok(Self { sides, nulls, output: output.arrow(), key_len: left.key_len() })
     }
 
@@ -63,18 +63,19 @@ impl JoinSchema {
         joined: &mut Joined,
         head: (i64, u64, Op),
         key: &[u8],
-        [left, right]: [Option<RowBytes>; 2],
+        [left, right]: [Option<&[u8]>; 2],
     ) {
         joined.heads.push(head.0, head.1, head.2);
-        joined.key(key);
-        joined.values[0].push(left.unwrap_or_else(|| Arc::clone(&self.nulls[0])));
-        joined.values[1].push(right.unwrap_or_else(|| Arc::clone(&self.nulls[1])));
+        joined.keys.push(Some(key));
+        joined.values[0].push(left.or(Some(&self.nulls[0])));
+        joined.values[1].push(right.or(Some(&self.nulls[1])));
     }
 
     fn columns(&self, joined: &Joined) -> Result<Vec<ArrayRef>> {
-        let mut columns = self.sides[0].identity.decode(joined.keys.iter().map(|key| &**key))?;
-        for (side, rows) in self.sides.iter().zip(&joined.values) {
-            columns.extend(side.value.decode(rows.iter().map(|row| &**row))?);
+        let rows = joined.heads.len();
+        let mut columns = self.sides[0].identity.decode(joined.keys.view(0..rows).iter().flatten())?;
+        for (side, values) in self.sides.iter().zip(&joined.values) {
+            columns.extend(side.value.decode(values.view(0..rows).iter().flatten())?);
         }
         Ok(columns)
     }
@@ -87,16 +88,5 @@ impl JoinSchema {
     pub(super) fn table(&self, joined: Joined) -> Result<ChangeBatch> {
         let columns = self.columns(&joined)?;
         joined.heads.into_table(Arc::clone(&self.output), columns)
-    }
-}
-
-impl Joined {
-    /// Appends a key; runs of one key share it.
-    fn key(&mut self, key: &[u8]) {
-        let key = match self.keys.last() {
-            Some(last) if **last == *key => Arc::clone(last),
-            _ => key.into(),
-        };
-        self.keys.push(key);
     }
 }

@@ -14,29 +14,32 @@
 //! > they do not move the time.
 //!
 //! Store layout, one store a side: `0` → newest time of the side, and in the left store of both, count of records ·
-//! `1 identity time ordinal` → value · `2 time ordinal` → identity, for expiry · `3 time ordinal` → identity, of records
-//! that are still to be told if nothing matches. Written at once; memory holds the keys in use.
+//! `1 identity time ordinal` → value · `3 time ordinal` → identity, of records that are still to be told if nothing
+//! matches · `4 segment ordinal` → the keys of many records of one segment of time, each after its length: what goes
+//! when the segment is past. Records are written at once, the lists when they are long, or at the commit.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
-use std::sync::Arc;
 
 use super::joined::{Encoded, JoinSchema, Joined, RowBytes};
 use super::output::{by_arrival, two_ports};
-use super::slots::Slots;
-use super::table_table_join::join_kind;
+use super::table_table_join::{in_order, join_kind};
 use super::{Input, Operator, OperatorContext};
 use crate::change::{ChangeBatch, Op};
 use crate::error::Result;
+use crate::state::StateStore;
 use crate::state::keys::{self, i64_at, ordered_i64, put_i64, put_u64, u64_at};
 use crate::time::NO_TIME;
 use crate::types::LogicalSchema;
 
 const META: u8 = 0;
 const RECORDS: u8 = 1;
-const BY_TIME: u8 = 2;
 const UNMATCHED: u8 = 3;
-const CACHED_KEYS: usize = 50_000;
+const SEGMENTS: u8 = 4;
+/// Segments that the time is parted into for which records are kept.
+const SEGMENTS_KEPT: i64 = 8;
+/// A list of keys that is longer is written.
+const LIST_BYTES_MAX: usize = 32 << 10;
 
 /// How to join two streams.
 #[derive(Debug, Clone)]
@@ -59,17 +62,12 @@ pub struct StreamStreamJoinConfig {
 pub struct StreamStreamJoin {
     config: StreamStreamJoinConfig,
     schema: JoinSchema,
-    buffers: Slots<[Vec<Record>; 2]>,
+    /// Keys of each side's records by segment that no list in the store has yet.
+    unlisted: [BTreeMap<i64, Vec<u8>>; 2],
     /// Unmatched records of each side by time and ordinal.
     unmatched: [BTreeMap<(i64, u64), (RowBytes, RowBytes)>; 2],
     progress: Option<Progress>,
     last_seq: u64,
-}
-
-struct Record {
-    ts: i64,
-    ordinal: u64,
-    value: RowBytes,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -90,8 +88,8 @@ impl StreamStreamJoin {
         output: &LogicalSchema,
     ) -> Result<Self> {
         let schema = JoinSchema::new(left, right, output)?;
-        let (buffers, unmatched) = (Slots::new(), [BTreeMap::new(), BTreeMap::new()]);
-        Ok(Self { config, schema, buffers, unmatched, progress: None, last_seq: 0 })
+        let (unlisted, unmatched) = (Default::default(), Default::default());
+        Ok(Self { config, schema, unlisted, unmatched, progress: None, last_seq: 0 })
     }
 
     fn kept_ms(&self) -> i64 {
@@ -133,20 +131,49 @@ impl StreamStreamJoin {
         Ok(progress)
     }
 
-    /// The records of a key, read from the stores when they are not cached.
-    fn slot(&mut self, cx: &OperatorContext<'_>, key: &[u8]) -> Result<usize> {
-        if let Some(slot) = self.buffers.find(key) {
-            return Ok(slot);
+    /// The segment of time that `ts` lies in.
+    fn segment(&self, ts: i64) -> i64 {
+        ts.div_euclid((self.kept_ms() / SEGMENTS_KEPT).max(1))
+    }
+
+    /// Writes a record, and remembers that it goes with its segment.
+    fn keep(&mut self, store: &mut StateStore, side: usize, (ts, ordinal): (i64, u64), key: &[u8], value: &[u8]) {
+        let at = keys::key(RECORDS, &[key, &ordered_i64(ts), &ordinal.to_be_bytes()]);
+        let segment = self.segment(ts);
+        let list = self.unlisted[side].entry(segment).or_default();
+        list.extend_from_slice(&(at.len() as u32).to_be_bytes());
+        list.extend_from_slice(&at);
+        if list.len() > LIST_BYTES_MAX {
+            store.put_owned(time_key(SEGMENTS, (segment, ordinal + 1)), std::mem::take(list));
         }
-        let mut buffers = [Vec::new(), Vec::new()];
-        for (side, buffer) in buffers.iter_mut().enumerate() {
-            cx.stores[self.config.stores[side]].prefix(&keys::key(RECORDS, &[key]), &mut |at, value| {
-                let at = &at[at.len() - 16..];
-                buffer.push(Record { ts: i64_at(at), ordinal: u64_at(&at[8..]), value: value.into() });
-                ControlFlow::Continue(())
-            })?;
+        store.put_owned(at, value.to_vec());
+    }
+
+    /// Writes what is to go with its segment, and deletes the segments that are past.
+    fn expire(&mut self, store: &mut StateStore, side: usize, progress: &Progress) -> Result<()> {
+        for (segment, list) in std::mem::take(&mut self.unlisted[side]) {
+            if !list.is_empty() {
+                // Lists have the ordinal that follows their last record's, so no two of a segment the same.
+                store.put_owned(time_key(SEGMENTS, (segment, progress.records)), list);
+            }
         }
-        Ok(self.buffers.insert(key, buffers))
+        let kept_from = progress.sides[side].saturating_sub(self.kept_ms());
+        let end = keys::key(SEGMENTS, &[&ordered_i64(self.segment(kept_from))]);
+        let mut past = Vec::new();
+        store.range(Bound::Included(&[SEGMENTS]), Bound::Excluded(&end), &mut |at, list| {
+            past.push((at.to_vec(), list.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        for (at, list) in past {
+            store.delete(&at);
+            let mut rest = list.as_slice();
+            while let Some((len, after)) = rest.split_first_chunk() {
+                let Some((key, after)) = after.split_at_checked(u32::from_be_bytes(*len) as usize) else { break };
+                store.delete(key);
+                rest = after;
+            }
+        }
+        Ok(())
     }
 
     /// Tells unmatched records whose window closed.
@@ -159,14 +186,13 @@ impl StreamStreamJoin {
             let Some((at, side)) = [first(0), first(1)].into_iter().flatten().min() else { return };
             if let Some((key, value)) = self.unmatched[side].remove(&at) {
                 cx.stores[self.config.stores[side]].delete(&time_key(UNMATCHED, at));
-                self.pad(joined, (at.0, seq), side, &key, value);
+                self.pad(joined, (at.0, seq), side, &key, &value);
             }
         }
     }
 
-    fn pad(&self, joined: &mut Joined, (ts, seq): (i64, u64), side: usize, key: &[u8], value: RowBytes) {
-        let sides = if side == 0 { [Some(value), None] } else { [None, Some(value)] };
-        self.schema.push(joined, (ts, seq, Op::Insert), key, sides);
+    fn pad(&self, joined: &mut Joined, (ts, seq): (i64, u64), side: usize, key: &[u8], value: &[u8]) {
+        self.schema.push(joined, (ts, seq, Op::Insert), key, in_order(side, Some(value), None));
     }
 
     fn record(
@@ -179,7 +205,7 @@ impl StreamStreamJoin {
     ) -> Result<()> {
         let (ts, seq) = (batch.rowtime[row], batch.seq[row]);
         let key = encoded.keys.row(row).data();
-        let value: RowBytes = encoded.values.row(row).data().into();
+        let value = encoded.values.row(row).data();
         if encoded.null_key[row] {
             if self.config.outer[side] {
                 self.pad(joined, (ts, seq), side, key, value);
@@ -191,17 +217,11 @@ impl StreamStreamJoin {
             progress.observed = ts;
             self.close(cx, ts, seq, joined);
         }
-        let slot = self.slot(cx, key)?;
         let kept_ms = self.kept_ms();
         let (ordinal, store) = (progress.records, self.config.stores[side]);
         if ts.saturating_add(kept_ms) >= progress.sides[side] {
             progress.records += 1;
-            let at = time_key(BY_TIME, (ts, ordinal));
-            cx.stores[store].put_owned(keys::key(RECORDS, &[key, &at[1..]]), value.to_vec());
-            cx.stores[store].put_owned(at, key.to_vec());
-            let buffer = &mut self.buffers.get_mut(slot)[side];
-            let place = buffer.partition_point(|other| other.ts <= ts);
-            buffer.insert(place, Record { ts, ordinal, value: Arc::clone(&value) });
+            self.keep(&mut cx.stores[store], side, (ts, ordinal), key, value);
         } else {
             cx.late += 1;
         }
@@ -209,28 +229,36 @@ impl StreamStreamJoin {
         let other_side = 1 - side;
         let (before, after) = (self.config.before_ms, self.config.after_ms);
         let (first, last) = if side == 0 { (before, after) } else { (after, before) };
-        let (first, last) = (ts.saturating_sub(first), ts.saturating_add(last));
         let kept_from = progress.sides[other_side].saturating_sub(kept_ms);
-        let buffer = &self.buffers.get(slot)[other_side];
-        let from = buffer.partition_point(|other| other.ts < first.max(kept_from));
-        let matches = buffer[from..].iter().take_while(|other| other.ts <= last);
+        let first = ts.saturating_sub(first).max(kept_from);
+        let from = keys::key(RECORDS, &[key, &ordered_i64(first)]);
+        let to = keys::key(RECORDS, &[key, &ordered_i64(ts.saturating_add(last)), &[0xFF; 8]]);
         let mut matched = false;
-        for other in matches {
+        // Of the other side's records that were to be told alone.
+        let mut found = Vec::new();
+        let store_of_other = self.config.stores[other_side];
+        cx.stores[store_of_other].range(Bound::Included(&from), Bound::Included(&to), &mut |at, other| {
             matched = true;
-            if self.unmatched[other_side].remove(&(other.ts, other.ordinal)).is_some() {
-                let at = time_key(UNMATCHED, (other.ts, other.ordinal));
-                cx.stores[self.config.stores[other_side]].delete(&at);
+            let at = &at[at.len() - 16..];
+            let other_ts = i64_at(at);
+            if !self.unmatched[other_side].is_empty() {
+                found.push((other_ts, u64_at(&at[8..])));
             }
-            let (this, other_value) = (Some(Arc::clone(&value)), Some(Arc::clone(&other.value)));
-            let sides = if side == 0 { [this, other_value] } else { [other_value, this] };
-            self.schema.push(joined, (ts.max(other.ts), seq, Op::Insert), key, sides);
+            let sides = in_order(side, Some(value), Some(other));
+            self.schema.push(joined, (ts.max(other_ts), seq, Op::Insert), key, sides);
+            ControlFlow::Continue(())
+        })?;
+        for at in found {
+            if self.unmatched[other_side].remove(&at).is_some() {
+                cx.stores[store_of_other].delete(&time_key(UNMATCHED, at));
+            }
         }
         if !matched && self.config.outer[side] {
             if self.config.eager_outer || self.closes(side, ts) < progress.observed {
                 self.pad(joined, (ts, seq), side, key, value);
             } else {
                 cx.stores[store].put_owned(time_key(UNMATCHED, (ts, ordinal)), key.to_vec());
-                self.unmatched[side].insert((ts, ordinal), (key.into(), value));
+                self.unmatched[side].insert((ts, ordinal), (key.into(), value.into()));
             }
         }
         Ok(())
@@ -275,7 +303,6 @@ impl Operator for StreamStreamJoin {
 
     fn on_commit(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
         let Some(progress) = self.progress else { return Ok(()) };
-        let kept_ms = self.kept_ms();
         for side in 0..2 {
             let store = &mut cx.stores[self.config.stores[side]];
             let mut meta = Vec::new();
@@ -287,26 +314,7 @@ impl Operator for StreamStreamJoin {
             if store.get(&[META])?.as_deref() != Some(&meta) {
                 store.put(&[META], &meta);
             }
-            let kept_from = progress.sides[side].saturating_sub(kept_ms);
-            let end = keys::key(BY_TIME, &[&ordered_i64(kept_from)]);
-            let mut expired = Vec::new();
-            store.range(Bound::Included(&[BY_TIME]), Bound::Excluded(&end), &mut |at, key| {
-                expired.push((at.to_vec(), key.to_vec()));
-                ControlFlow::Continue(())
-            })?;
-            for (at, key) in expired {
-                store.delete(&keys::key(RECORDS, &[&key, &at[1..]]));
-                store.delete(&at);
-                if let Some(slot) = self.buffers.find(&key) {
-                    let buffer = &mut self.buffers.get_mut(slot)[side];
-                    if buffer.first().is_some_and(|record| record.ts < kept_from) {
-                        buffer.drain(..buffer.partition_point(|record| record.ts < kept_from));
-                    }
-                }
-            }
-        }
-        if self.buffers.len() > CACHED_KEYS {
-            self.buffers.clear();
+            self.expire(store, side, &progress)?;
         }
         Ok(())
     }

@@ -5,9 +5,7 @@
 //!
 //! Store layout, one store a side: `1 identity` → rowtime, value.
 
-use std::sync::Arc;
-
-use super::joined::{JoinSchema, Joined, RowBytes};
+use super::joined::{JoinSchema, Joined};
 use super::output::by_arrival;
 use super::{Input, Operator, OperatorContext};
 use crate::change::Op;
@@ -38,7 +36,7 @@ impl TableTableJoin {
     }
 
     /// The joined row, if there is one.
-    fn join(&self, sides: [Option<RowBytes>; 2]) -> Option<[Option<RowBytes>; 2]> {
+    fn join<'a>(&self, sides: [Option<&'a [u8]>; 2]) -> Option<[Option<&'a [u8]>; 2]> {
         match [sides[0].is_some(), sides[1].is_some()] {
             [true, true] => Some(sides),
             [true, false] if self.outer[0] => Some(sides),
@@ -68,7 +66,7 @@ impl Operator for TableTableJoin {
             let other = read(&cx.stores[self.stores[1 - side]], &key)?;
             let rowtime = batch.rowtime[row];
             let store = &mut cx.stores[self.stores[side]];
-            let now: Option<RowBytes> = if batch.op(row) == Op::Delete || batch.is_null_value(row) {
+            let now: Option<&[u8]> = if batch.op(row) == Op::Delete || batch.is_null_value(row) {
                 if before.is_some() {
                     store.delete(&key);
                 }
@@ -79,16 +77,13 @@ impl Operator for TableTableJoin {
                 put_i64(&mut bytes, rowtime);
                 bytes.extend_from_slice(value);
                 store.put(&key, &bytes);
-                Some(value.into())
+                Some(value)
             };
             let rowtime = other.as_ref().map_or(rowtime, |(other, _)| rowtime.max(*other));
-            let other = other.map(|(_, value)| value);
-            let sides = |this: Option<RowBytes>| {
-                let other = other.as_ref().map(Arc::clone);
-                if side == 0 { [this, other] } else { [other, this] }
-            };
+            let other = other.as_ref().map(|(_, value)| value.as_slice());
             let seq = batch.seq[row];
-            let (before, now) = (self.join(sides(before)), self.join(sides(now)));
+            let (before, now) =
+                (self.join(in_order(side, before.as_deref(), other)), self.join(in_order(side, now, other)));
             let update = before.is_some() && now.is_some();
             if let Some(before) = before {
                 let op = if update { Op::UpdateBefore } else { Op::Delete };
@@ -120,6 +115,15 @@ pub(super) fn join_kind(outer: [bool; 2]) -> &'static str {
     }
 }
 
-fn read(store: &StateStore, key: &[u8]) -> Result<Option<(i64, RowBytes)>> {
-    Ok(store.get(key)?.map(|bytes| (i64_at(&bytes), bytes[8..].into())))
+/// Left and right, of what belongs to `side` and to the other one.
+pub(super) fn in_order<T>(side: usize, this: T, other: T) -> [T; 2] {
+    if side == 0 { [this, other] } else { [other, this] }
+}
+
+fn read(store: &StateStore, key: &[u8]) -> Result<Option<(i64, Vec<u8>)>> {
+    Ok(store.get(key)?.map(|mut bytes| {
+        let rowtime = i64_at(&bytes);
+        bytes.drain(..8);
+        (rowtime, bytes)
+    }))
 }

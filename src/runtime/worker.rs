@@ -24,7 +24,7 @@ use crate::state::StateEnv;
 use crate::time::Clock;
 
 /// Records fetched at once.
-const POLL_RECORDS: usize = 20_000;
+const POLL_RECORDS: usize = 10_000;
 /// Longest wait for records, so that requests and commits are prompt.
 const POLL_WAIT: Duration = Duration::from_millis(20);
 /// Shortest and longest wait before a failed worker tries again.

@@ -182,7 +182,27 @@ unsafe extern "C" fn on_delivery(
     }
 }
 
+/// librdkafka gets a buffer for every fetch and frees it soon after. glibc would give that memory back each time, and
+/// have the kernel clear it for the next one.
+#[cfg(target_env = "gnu")]
+fn keep_buffers() {
+    unsafe extern "C" {
+        fn mallopt(parameter: c_int, value: c_int) -> c_int;
+    }
+    const TRIM_THRESHOLD: c_int = -1;
+    const MMAP_THRESHOLD: c_int = -3;
+    // SAFETY: settings of the allocator, which locks for itself.
+    unsafe {
+        mallopt(TRIM_THRESHOLD, 32 << 20);
+        mallopt(MMAP_THRESHOLD, 16 << 20);
+    }
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn keep_buffers() {}
+
 fn client(config: &ClientConfig, kind: sys::rd_kafka_type_t) -> KafkaResult<Client<Context>> {
+    keep_buffers();
     let native = config.create_native_config()?;
     let consumer = kind == sys::rd_kafka_type_t::RD_KAFKA_CONSUMER;
     // SAFETY: plain setters on a configuration that is ours until `Client::new` takes it.
