@@ -151,7 +151,8 @@ fn parts() {
 fn state() {
     let mut store = StateStore::new("bench", Box::new(MemoryBase::default()));
     let [mut put, mut commit, mut get] = [(); 3].map(|()| Times::default());
-    let keys: Vec<[u8; 16]> = (0..RECORDS).map(|i| (u128::from(i) * 0x9e37_79b9_7f4a_7c15_f39c).to_be_bytes()).collect();
+    let keys: Vec<[u8; 16]> =
+        (0..RECORDS).map(|i| (u128::from(i) * 0x9e37_79b9_7f4a_7c15_f39c).to_be_bytes()).collect();
     for round in 0..ROUNDS {
         let value = [round as u8; 40];
         put.add(|| keys.iter().for_each(|key| store.put(key, &value)));

@@ -39,7 +39,9 @@ pub fn run(world: &World, options: &Options) -> bool {
     let guarantee = options.all("guarantee").pop().unwrap_or_else(|| "exactly_once".to_owned());
     let mut growth = Growth { world, guarantee, runs: options.number("runs", 1), all_right: true };
     println!("{}, {records} orders", growth.guarantee);
-    println!("| what | case | query | records in | CPU s | thousand events per CPU-second | peak MB | wall s | answer |");
+    println!(
+        "| what | case | query | records in | CPU s | thousand events per CPU-second | peak MB | wall s | answer |"
+    );
     println!("|---|---|---|--:|--:|--:|--:|--:|---|");
     for part in parts {
         match part {
@@ -71,7 +73,7 @@ impl<'a> Growth<'a> {
             let run = self.deployment(workers);
             let used = measure(&run);
             let verdict = check(&self.world.broker, case.query, case.shape, case.window_ms, &run.output());
-            wrong = wrong.or(verdict.wrong);
+            wrong = wrong.or(verdict.wrong.map(|wrong| format!("{wrong}; {} were late", used.late)));
             if least.as_ref().is_none_or(|least| used.cpu_s < least.cpu_s) {
                 least = Some(used);
             }
@@ -98,8 +100,7 @@ impl<'a> Growth<'a> {
     fn simple(&mut self, part: &str, name: &str, query: &str, inputs: &[&str], shape: Shape, workers: usize) {
         let (path, prefix) = (query_file(query), shape.prefix());
         let case = Case { part, name: name.to_owned(), query, shape, window_ms: window_ms(query) };
-        let mut measure =
-            |run: &Run<'a>| run.until_caught_up(&path, &[("prefix", &prefix), ("output", &run.output())]);
+        let mut measure = |run: &Run<'a>| run.until_caught_up(&path, &[("prefix", &prefix), ("output", &run.output())]);
         self.case(case, inputs, &mut measure, workers);
     }
 
@@ -126,6 +127,7 @@ impl<'a> Growth<'a> {
                     cpu_s: first.cpu_s + second.cpu_s,
                     wall_s: first.wall_s.max(second.wall_s),
                     peak_mb: first.peak_mb.max(second.peak_mb),
+                    late: first.late + second.late,
                 }
             };
             self.case(case, inputs, &mut measure, 1);
@@ -194,8 +196,7 @@ impl<'a> Growth<'a> {
         let avro = json.replace("VALUE_FORMAT = 'JSON'", "VALUE_FORMAT = 'AVRO'").replace("${prefix}orders", &made);
         let avro = avro.replace("KAFKA_TOPIC = '${output}'", "KAFKA_TOPIC = '${output}', VALUE_FORMAT = 'JSON'");
         for (name, text) in [("JSON", json), ("AVRO", avro)] {
-            let case =
-                Case { part: "formats", name: name.to_owned(), query: "q_filter", shape, window_ms: 0 };
+            let case = Case { part: "formats", name: name.to_owned(), query: "q_filter", shape, window_ms: 0 };
             let mut measure = |run: &Run<'a>| {
                 let file = write(&run.folder("query"), "query.sql", &text);
                 let output = run.output();

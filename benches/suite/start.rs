@@ -104,7 +104,8 @@ fn statement(world: &World, shape: Shape) -> Vec<Duration> {
     let config = EngineConfig { service_id: run.id.clone(), workers: 1, ..EngineConfig::default() };
     let engine = Engine::start(config, broker, SystemClock::shared()).expect("an engine");
     let mut session = engine.session();
-    let text = std::fs::read_to_string(query_file("q_filter")).expect("the query").replace("${prefix}", &shape.prefix());
+    let text =
+        std::fs::read_to_string(query_file("q_filter")).expect("the query").replace("${prefix}", &shape.prefix());
     let (sources, query) = text.split_once("CREATE STREAM result").expect("two statements");
     let mut execute = |text: &str| {
         session.execute(text, &mut |_: Outcome| Ok(())).unwrap_or_else(|error| panic!("{error}"));

@@ -43,7 +43,9 @@ pub fn window_ms(query: &str) -> i64 {
 /// Measures and prints.
 pub fn run(world: &World, wanted: &Wanted) -> bool {
     let shape = Shape::new(wanted.records);
-    println!("| query | engine | thousand events per CPU-second | best | whole run | peak MB | wall s | rows out | answer |");
+    println!(
+        "| query | engine | thousand events per CPU-second | best | whole run | peak MB | wall s | rows out | answer |"
+    );
     println!("|---|---|--:|--:|--:|--:|--:|--:|---|");
     let mut all_right = true;
     for query in &wanted.queries {
@@ -93,6 +95,7 @@ fn ours(world: &World, wanted: &Wanted, query: &str, shape: Shape, rows_in: u64,
     let output = run.output();
     let used = run.until_caught_up(&query_file(query), &[("prefix", &shape.prefix()), ("output", &output)]);
     let Verdict { rows, wrong } = check(&world.broker, query, shape, window_ms(query), &output);
+    let wrong = wrong.map(|wrong| format!("{wrong}; {} were late", used.late));
     let rate = rows_in as f64 / used.cpu_s / 1000.0;
     Figures { warm: rate, whole: rate, peak_mb: used.peak_mb, wall_s: used.wall_s, rows, wrong }
 }
