@@ -148,6 +148,12 @@ fn read(broker: &dyn Broker, topic: &str, each: &mut dyn FnMut(&[u8], Option<&[u
         next.insert(partition.clone(), broker.offsets(partition).expect("offsets").0);
     }
     let started = Instant::now();
+    // The markers of the last transaction may still be on their way when its writer is gone.
+    let is_decided =
+        |p: &TopicPartition| broker.high_watermark(p).expect("offsets") == broker.offsets(p).expect("offsets").1;
+    while !partitions.iter().all(is_decided) && started.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let mut rows = 0;
     loop {
         for set in consumer.poll(50_000, Duration::from_millis(50)).expect("records").sets {

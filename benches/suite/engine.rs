@@ -9,6 +9,9 @@ use eddyline::broker::kafka::KafkaBroker;
 
 use super::process::{Program, Used};
 
+/// The query's own numbers are logged at its end.
+const LOGS: &str = "warn,eddyline::cli::run=info";
+
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
 /// Where Kafka and the program under test are.
@@ -79,7 +82,7 @@ impl Run<'_> {
         let mut command = Command::new(&self.world.eddyline);
         let bootstrap = &self.world.bootstrap;
         command.current_dir(&folder).env("XDG_DATA_HOME", &folder).arg("run").arg(path);
-        command.args(["--bootstrap-servers", bootstrap, "--service-id", &self.id, "--log-level", "warn"]);
+        command.args(["--bootstrap-servers", bootstrap, "--service-id", &self.id, "--log-level", LOGS]);
         command.args(["--workers", &self.workers.to_string()]);
         for (name, value) in defines {
             command.args(["-D", &format!("{name}={value}")]);

@@ -73,7 +73,7 @@ impl<'a> Growth<'a> {
             let run = self.deployment(workers);
             let used = measure(&run);
             let verdict = check(&self.world.broker, case.query, case.shape, case.window_ms, &run.output());
-            wrong = wrong.or(verdict.wrong);
+            wrong = wrong.or(verdict.wrong.map(|wrong| format!("{wrong}; {} were late", used.late)));
             if least.as_ref().is_none_or(|least| used.cpu_s < least.cpu_s) {
                 least = Some(used);
             }
@@ -127,6 +127,7 @@ impl<'a> Growth<'a> {
                     cpu_s: first.cpu_s + second.cpu_s,
                     wall_s: first.wall_s.max(second.wall_s),
                     peak_mb: first.peak_mb.max(second.peak_mb),
+                    late: first.late + second.late,
                 }
             };
             self.case(case, inputs, &mut measure, 1);

@@ -14,6 +14,8 @@ pub struct Used {
     pub cpu_s: f64,
     pub wall_s: f64,
     pub peak_mb: f64,
+    /// Records that its queries dropped for being late.
+    pub late: u64,
 }
 
 /// A program that runs; killed when dropped.
@@ -49,8 +51,9 @@ impl Program {
         let wall_s = self.started.elapsed().as_secs_f64();
         let cpu_s = stat(self.child.id()).map_or(f64::NAN, |(_, cpu)| cpu);
         let status = self.child.wait().expect("an end");
-        assert!(status.success(), "it ended with {status}:\n{}", self.said());
-        Used { cpu_s, wall_s, peak_mb: self.peak_kb as f64 / 1024.0 }
+        let said = self.said();
+        assert!(status.success(), "it ended with {status}:\n{said}");
+        Used { cpu_s, wall_s, peak_mb: self.peak_kb as f64 / 1024.0, late: late(&said) }
     }
 
     /// Everything that it said so far.
@@ -81,6 +84,12 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The last word of each query on records that were late.
+fn late(said: &str) -> u64 {
+    let last = said.lines().rev().find_map(|line| line.split_once(" late="));
+    last.and_then(|(_, rest)| rest.split(' ').next()?.parse().ok()).unwrap_or(0)
 }
 
 /// State and processor time, user and system, of a process and all its threads.

@@ -95,6 +95,7 @@ fn ours(world: &World, wanted: &Wanted, query: &str, shape: Shape, rows_in: u64,
     let output = run.output();
     let used = run.until_caught_up(&query_file(query), &[("prefix", &shape.prefix()), ("output", &output)]);
     let Verdict { rows, wrong } = check(&world.broker, query, shape, window_ms(query), &output);
+    let wrong = wrong.map(|wrong| format!("{wrong}; {} were late", used.late));
     let rate = rows_in as f64 / used.cpu_s / 1000.0;
     Figures { warm: rate, whole: rate, peak_mb: used.peak_mb, wall_s: used.wall_s, rows, wrong }
 }

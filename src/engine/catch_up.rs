@@ -123,7 +123,8 @@ impl CatchUp {
             }
             self.rounds -= 1;
             for goal in &mut self.derived {
-                goal.end = self.broker.offsets(&goal.partition)?.1;
+                // With what is not decided yet: offsets show as committed before all that was written with them does.
+                goal.end = self.broker.high_watermark(&goal.partition)?;
             }
             let ends: Vec<i64> = self.derived.iter().map(|goal| goal.end).collect();
             if ends == self.last {
@@ -158,8 +159,18 @@ impl CatchUp {
 }
 
 /// Of partitions with an offset and an end, those that have, or may have, a record between them.
-fn records_between(broker: &dyn Broker, ranges: Vec<(TopicPartition, i64, i64)>) -> Result<BTreeSet<TopicPartition>> {
+fn records_between(
+    broker: &dyn Broker,
+    mut ranges: Vec<(TopicPartition, i64, i64)>,
+) -> Result<BTreeSet<TopicPartition>> {
     let mut left: BTreeSet<TopicPartition> = ranges.iter().map(|(partition, ..)| partition.clone()).collect();
+    // Up to an end that is behind an open transaction nobody can look.
+    let mut visible = Vec::with_capacity(ranges.len());
+    for (partition, ..) in &ranges {
+        visible.push(broker.offsets(partition)?.1);
+    }
+    let mut visible = visible.into_iter();
+    ranges.retain(|(_, _, end)| visible.next().is_some_and(|visible| visible >= *end));
     if ranges.is_empty() {
         return Ok(left);
     }
