@@ -127,7 +127,9 @@ fn produce(world: &World, topic: &str, rate: u64, count: u64, clock: &Instant) {
             let record = BaseRecord::to(topic).partition(partition).key(&key).payload(&value);
             match producer.send(record) {
                 Ok(()) => sent += 1,
-                Err(_) => drop(producer.poll(TICK)),
+                Err(_) => {
+                    producer.poll(TICK);
+                }
             }
         }
         producer.poll(Duration::ZERO);
