@@ -77,7 +77,8 @@ pub fn append(keys: Payloads<'_>, kind: WindowKind, starts: &Int64Array, ends: &
     }
 }
 
-fn suffix_len(kind: WindowKind) -> usize {
+/// How many bytes of a windowed key are its window.
+pub fn suffix_len(kind: WindowKind) -> usize {
     if kind == WindowKind::Session { 16 } else { 8 }
 }
 

@@ -61,6 +61,15 @@ impl KeyWriter {
         }
         Ok(errors)
     }
+
+    /// The partition of a row; those without key take `instead`.
+    ///
+    /// > KSQL: windows are no part of it: all windows of a key are in one partition.
+    fn partition(&self, row: usize, partitions: i32, instead: i32) -> i32 {
+        let Some(key) = self.keys.get(row) else { return instead % partitions };
+        let window = self.window.map_or(0, |window| window_key::suffix_len(window.kind));
+        partition_for(&key[..key.len().saturating_sub(window)], partitions)
+    }
 }
 
 fn null_keys(columns: &[ArrayRef], rows: usize) -> Option<BooleanBuffer> {
@@ -165,7 +174,7 @@ impl SinkWriter {
                 }
             };
             let key = self.key.keys.get(i);
-            let partition = key.map_or(task_partition % self.partitions, |key| partition_for(key, self.partitions));
+            let partition = self.key.partition(i, self.partitions, task_partition);
             let value = self.values.get(i);
             let headers = headers.map_or(&[][..], |headers| headers(batch.seq[i]));
             match out.send(OutRecord { topic: &self.topic, partition, key, value, timestamp, headers }) {
@@ -247,10 +256,7 @@ impl RepartitionWriter {
         self.key.encode(batch)?;
         self.by_partition.iter_mut().for_each(Vec::clear);
         for i in 0..batch.len() {
-            let partition = match self.key.keys.get(i) {
-                Some(key) => partition_for(key, self.partitions),
-                None => task_partition % self.partitions,
-            };
+            let partition = self.key.partition(i, self.partitions, task_partition);
             self.by_partition[partition as usize].push(i as u32);
         }
         let mut errors = Vec::new();

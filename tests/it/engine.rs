@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use eddyline::broker::Broker;
 use eddyline::broker::embedded::{EmbeddedBroker, EmbeddedOptions};
 use eddyline::broker::memory::MemoryBroker;
+use eddyline::broker::{Broker, ConsumerOptions, Start, TopicPartition};
 use eddyline::engine::{Engine, EngineConfig, Outcome, RowEvent, Session, TableResult};
 use eddyline::time::SystemClock;
 use eddyline::types::Value;
@@ -240,4 +240,36 @@ fn push_queries_end_at_their_limit_or_when_dropped() {
     rows.sort();
     assert_eq!(rows, ["4", "6", "8"]);
     engine.shutdown();
+}
+
+#[test]
+fn all_windows_of_a_key_are_in_one_partition() {
+    let broker = memory();
+    let engine = engine(&broker, 1);
+    let mut session = engine.session();
+    run(
+        session.as_mut(),
+        "CREATE STREAM seen (id VARCHAR KEY, v INT) WITH (KAFKA_TOPIC = 'seen', VALUE_FORMAT = 'JSON', PARTITIONS = 4);
+         CREATE TABLE counted WITH (KAFKA_TOPIC = 'counted', KEY_FORMAT = 'KAFKA') AS
+           SELECT id, COUNT(*) AS n FROM seen WINDOW TUMBLING (SIZE 1 SECOND) GROUP BY id;",
+    );
+    for i in 0..30 {
+        let (time, id) = (10_000 + i * 1000, ["a", "b", "c"][i as usize % 3]);
+        run(session.as_mut(), &format!("INSERT INTO seen (ROWTIME, id, v) VALUES ({time}, '{id}', 1);"));
+    }
+    wait_for_rows(session.as_mut(), "SELECT COUNT(*) AS windows FROM counted;", &["30"]);
+    engine.shutdown();
+    let mut consumer = broker.consumer(&ConsumerOptions::default()).expect("a consumer");
+    let partitions: Vec<_> = (0..4).map(|p| (TopicPartition::new("counted", p), Start::Earliest)).collect();
+    consumer.assign(&partitions).expect("partitions");
+    let mut found = 0;
+    while found < 30 {
+        for set in consumer.poll(1000, Duration::from_secs(5)).expect("records").sets {
+            for key in (0..set.len()).filter_map(|i| set.keys.get(i)) {
+                let plain = &key[..key.len() - 8];
+                assert_eq!(set.partition, eddyline::broker::murmur2::partition_for(plain, 4), "{plain:?}");
+                found += 1;
+            }
+        }
+    }
 }
