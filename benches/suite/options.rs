@@ -68,7 +68,7 @@ impl Options {
             records: self.number("records", 1_000_000),
             runs: self.number("runs", 3).max(1) as usize,
             guarantees: self.guarantees(),
-            workers: self.number("workers", 2) as usize,
+            workers: self.number("workers", 1) as usize,
             peers,
             engines,
             settings: self.settings(),
