@@ -23,17 +23,12 @@ use super::round::TaskInput;
 use super::task::{Output, Task, TaskIo};
 use super::throttle::Throttle;
 use super::worker::{Rows, WorkerConfig};
-use crate::broker::{
-    CommittedOffset, Consumer, ConsumerOptions, OutRecord, Poll, Producer, ProducerOptions, TopicPartition,
-};
+use crate::broker::{CommittedOffset, Consumer, ConsumerOptions, OutRecord, Producer, ProducerOptions, TopicPartition};
 use crate::change::{ChangeBatch, RecordSet};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operator::{TableCodec, lookup, scan};
 use crate::state::StateStore;
 
-/// Steps that may go by without asking for more records while there are some to process. The group hears of a member
-/// only when it asks.
-const STEPS_UNASKED: u32 = 8;
 /// How long a step waits for a changelog.
 const RESTORE_WAIT: Duration = Duration::from_millis(50);
 /// How long pull queries wait for the worker's first partitions; a worker that gets none answers then.
@@ -82,8 +77,6 @@ pub struct Session {
     answers_from_us: i64,
     held: bool,
     busy: bool,
-    /// Steps since the consumer was asked for records.
-    unasked: u32,
     /// Tasks that are being restored; the others work meanwhile.
     recovering: VecDeque<Recovery>,
     checkpoints: Checkpoints,
@@ -120,7 +113,6 @@ impl Session {
             answers_from_us: now_us + JOIN_PATIENCE_US,
             held: false,
             busy: false,
-            unasked: 0,
             recovering: VecDeque::new(),
             checkpoints: Checkpoints::default(),
             purges: Purges::default(),
@@ -133,7 +125,7 @@ impl Session {
     pub fn step(&mut self, records_max: usize, wait: Duration) -> Result<()> {
         self.check()?;
         let wait = if self.busy || !self.recovering.is_empty() { Duration::ZERO } else { wait };
-        let poll = self.poll(records_max, wait)?;
+        let poll = self.consumer.poll(records_max, wait)?;
         if !poll.revoked.is_empty() {
             self.config.metrics.partitions_revoked(&poll.revoked);
             self.commit_and(Save::All)?;
@@ -160,16 +152,6 @@ impl Session {
         let now_us = self.config.clock.monotonic_us();
         self.config.metrics.stepped(self.index, &self.holdings.tasks, now_us);
         Ok(())
-    }
-
-    /// More records, unless there are enough: those of partitions that are taken away would have been read in vain.
-    fn poll(&mut self, records_max: usize, wait: Duration) -> Result<Poll> {
-        if self.busy && self.unasked < STEPS_UNASKED {
-            self.unasked += 1;
-            return Ok(Poll::default());
-        }
-        self.unasked = 0;
-        self.consumer.poll(records_max, wait)
     }
 
     /// Leaves the group. What is not committed is lost.
