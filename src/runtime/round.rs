@@ -46,6 +46,8 @@ struct Piece {
     feeds: Vec<Feed>,
     /// Record of each entry, as index in `set`.
     records: Vec<u32>,
+    /// A record of which so many rows were done before, and are no entries.
+    skipped: (u32, usize),
     /// Event time of each entry.
     times: Vec<i64>,
     cursor: usize,
@@ -180,10 +182,14 @@ fn repartitioned(
 ) -> Result<Piece> {
     let mut batches = Vec::with_capacity(set.len());
     let mut records = Vec::new();
+    let mut skipped = (0, 0);
     for i in 0..set.len() {
         let Some(bytes) = set.values.get(i) else { continue };
         let batch = internal::decode_batch(bytes, schema.clone())?;
         let skip = std::mem::take(rows_to_skip).min(batch.len());
+        if skip > 0 {
+            skipped = (i as u32, skip);
+        }
         records.extend(std::iter::repeat_n(i as u32, batch.len() - skip));
         batches.push(batch.slice(skip, batch.len() - skip));
     }
@@ -193,6 +199,7 @@ fn repartitioned(
         times: batch.rowtime.to_vec(),
         bytes: set.bytes() + batch.data.get_array_memory_size(),
         feeds: vec![Feed { node, batch, entries: None, cursor: 0 }],
+        skipped,
         records,
         cursor: 0,
         next_offset,
@@ -237,7 +244,17 @@ fn decoded(feeds: &mut [(usize, Reader)], set: &Arc<RecordSet>, next_offset: i64
             Feed { node, batch, entries, cursor: 0 }
         })
         .collect();
-    Ok(Piece { set: set.clone(), feeds, records, times, cursor: 0, next_offset, bytes, errors: errors.into() })
+    Ok(Piece {
+        set: set.clone(),
+        feeds,
+        skipped: (0, 0),
+        records,
+        times,
+        cursor: 0,
+        next_offset,
+        bytes,
+        errors: errors.into(),
+    })
 }
 
 impl Piece {
@@ -246,7 +263,8 @@ impl Piece {
             None => (self.next_offset, 0),
             Some(record) => {
                 let done = self.records[..self.cursor].iter().rev().take_while(|r| *r == record).count();
-                (self.set.offsets[*record as usize], done)
+                let before = if self.skipped.0 == *record { self.skipped.1 } else { 0 };
+                (self.set.offsets[*record as usize], before + done)
             }
         }
     }
