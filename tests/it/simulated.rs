@@ -29,6 +29,12 @@ fn seeds_100_to_199_bring_what_runs_without_trouble_bring() {
     check(100..200);
 }
 
+/// Sessions that end twice in the middle of one repartition record.
+#[test]
+fn a_record_that_is_half_done_twice_is_done_once() {
+    check(3003..3004);
+}
+
 #[test]
 fn runs_have_trouble_in_them() {
     let reports = (0..40).filter_map(|seed| run(seed, Options::default()).ok());
