@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use super::log::{Log, LogConsumer, LogProducer, broker_over_log};
@@ -291,6 +292,10 @@ impl Consumer for FaultyConsumer {
     fn assign(&mut self, partitions: &[(TopicPartition, Start)]) -> Result<()> {
         self.fate.alive()?;
         self.inner.assign(partitions)
+    }
+
+    fn waker(&self) -> Waker {
+        self.inner.waker()
     }
 
     fn poll(&mut self, max_records: usize, timeout: Duration) -> Result<Poll> {

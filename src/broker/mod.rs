@@ -12,6 +12,7 @@ pub mod murmur2;
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use crate::change::{Header, RecordSet};
@@ -144,6 +145,8 @@ pub trait Consumer: Send {
     fn subscribe(&mut self, topics: &[String]) -> Result<()>;
     /// Reads exactly these partitions from there.
     fn assign(&mut self, partitions: &[(TopicPartition, Start)]) -> Result<()>;
+    /// Ends the wait of a poll, or of the next one if none waits.
+    fn waker(&self) -> Waker;
     /// Waits up to `timeout` for anything, then brings at most about `max_records` records.
     fn poll(&mut self, max_records: usize, timeout: Duration) -> Result<Poll>;
     /// The next record of the partition is to be this one.

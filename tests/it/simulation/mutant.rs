@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::task::Waker;
 use std::time::Duration;
 
 use eddyline::broker::memory::MemoryBroker;
@@ -234,6 +235,10 @@ impl Consumer for Believer {
 
     fn assign(&mut self, partitions: &[(TopicPartition, Start)]) -> Result<()> {
         self.inner.assign(partitions)
+    }
+
+    fn waker(&self) -> Waker {
+        self.inner.waker()
     }
 
     fn poll(&mut self, max_records: usize, timeout: Duration) -> Result<Poll> {
