@@ -423,7 +423,7 @@ impl Session {
         for task in &self.holdings.tasks {
             for (input, partition) in task.inputs.iter().zip(inputs_of(task)) {
                 let is_paused = self.holdings.paused.contains(&partition);
-                match (is_paused, throttle.is_paused(input.queued(), input.queued_bytes(), is_paused)) {
+                match (is_paused, throttle.is_paused(input.queued(), input.queued_bytes())) {
                     (false, true) => pause.push(partition),
                     (true, false) => resume.push(partition),
                     _ => {}

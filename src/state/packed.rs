@@ -1,6 +1,6 @@
 //! [`PackedMap`]: an ordered map from bytes to bytes that takes little more memory than the bytes themselves.
 //!
-//! Its entries lie packed in leaves of a few kilobytes, and a tree knows the leaves by their lowest key. So an entry costs
+//! Its entries lie packed in leaves of some kilobytes, and a tree knows the leaves by their lowest key. So an entry costs
 //! some six bytes besides its content where a tree of boxed keys takes ninety, and a search touches a handful of cache
 //! lines. A leaf's content is in the order of arrival, its places in the order of keys: adding moves four bytes
 //! for each of some ten to hundred entries, and what was removed or replaced stays until a quarter of the leaf is waste.
@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Range as Leaves;
 use std::ops::Bound;
 
-/// A leaf that holds more is parted.
-const LEAF_BYTES: usize = 4096;
+/// A leaf that holds more is parted. Its buffer then fits well into what allocators part memory into.
+const LEAF_BYTES: usize = 7600;
 /// What a leaf takes besides its content: its own fields, and its slot in a tree that is two thirds full.
 const LEAF_COST: usize = 144;
 

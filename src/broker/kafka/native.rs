@@ -231,10 +231,13 @@ fn keep_buffers() {
     }
     const TRIM_THRESHOLD: c_int = -1;
     const MMAP_THRESHOLD: c_int = -3;
+    const ARENA_MAX: c_int = -8;
     // SAFETY: settings of the allocator, which locks for itself.
     unsafe {
         mallopt(TRIM_THRESHOLD, 32 << 20);
         mallopt(MMAP_THRESHOLD, 16 << 20);
+        // Every client has a dozen threads; each would keep buffers of its own.
+        mallopt(ARENA_MAX, 2);
     }
 }
 
