@@ -135,6 +135,8 @@ pub struct Poll {
     pub assigned: Vec<TopicPartition>,
     /// Partitions taken from this member: commit before the next poll, or lose the work.
     pub revoked: Vec<TopicPartition>,
+    /// Those in `revoked` may have another owner already, as the group lost patience: nothing of theirs may be written.
+    pub lost: bool,
 }
 
 /// Reads partitions, by group or by assignment.

@@ -128,7 +128,11 @@ impl Session {
         let poll = self.consumer.poll(records_max, wait)?;
         if !poll.revoked.is_empty() {
             self.config.metrics.partitions_revoked(&poll.revoked);
-            self.commit_and(Save::All)?;
+            if poll.lost {
+                self.check_nothing_open()?;
+            } else {
+                self.commit_and(Save::All)?;
+            }
             self.recovering.retain(|recovery| !recovery.inputs().iter().any(|input| poll.revoked.contains(input)));
             self.holdings.revoke(&poll.revoked);
         }
@@ -434,6 +438,16 @@ impl Session {
     /// After a failed read the session is over.
     fn check(&self) -> Result<()> {
         self.broken.as_ref().map_or(Ok(()), |error| Err(Error::new(error.kind(), error.message())))
+    }
+
+    /// The partitions have other owners, who may be at work already. With transactions the broker would refuse a commit;
+    /// without, nothing would keep changelog records of this member from standing behind those of its successor.
+    fn check_nothing_open(&self) -> Result<()> {
+        if !self.out.begun && self.log.is_empty() && !self.holdings.tasks.iter().any(Task::is_ahead) {
+            return Ok(());
+        }
+        let what = format!("group {} has given the partitions to others", self.config.group);
+        Err(Error::new(ErrorKind::Fenced, what))
     }
 
     fn report_lag(&self) {

@@ -213,6 +213,11 @@ impl Task {
         self.pass(Phase::StreamTime, &[], io)
     }
 
+    /// Whether it did anything since the last commit.
+    pub fn is_ahead(&self) -> bool {
+        self.touched || self.stores.iter().any(StateStore::is_dirty)
+    }
+
     /// Flushes operators before a commit; whether there is anything to commit.
     pub fn prepare_commit(&mut self, io: &mut TaskIo<'_>) -> Result<bool> {
         self.touched |= self.stores.iter().any(StateStore::is_dirty);

@@ -258,7 +258,8 @@ impl Consumer for LogConsumer {
                     self.member = None;
                     self.join();
                 }
-                Ok(Poll { revoked, ..Poll::default() })
+                let lost = !revoked.is_empty();
+                Ok(Poll { revoked, lost, ..Poll::default() })
             }
         }
     }

@@ -16,7 +16,7 @@ mod producer;
 mod tests;
 mod transaction;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -91,6 +91,8 @@ struct State {
     transactions: BTreeMap<String, Transaction>,
     /// Members whose process died without leaving their group.
     dead: Vec<(String, group::MemberId)>,
+    /// Partitions and keys that a former member wrote to without a transaction.
+    strays: BTreeSet<(TopicPartition, Vec<u8>)>,
     hot: Hot,
 }
 
@@ -247,6 +249,11 @@ impl Log {
             }
         }
         self.changed.notify_all();
+    }
+
+    /// See [`super::memory::MemoryBroker::strays`].
+    pub(super) fn strays(&self) -> BTreeSet<(TopicPartition, Vec<u8>)> {
+        lock(&self.state).strays.clone()
     }
 
     pub(super) fn name(&self) -> &'static str {
