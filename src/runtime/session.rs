@@ -387,7 +387,7 @@ impl Session {
     fn throttle(&mut self) -> Result<()> {
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
         let inputs = self.holdings.tasks.iter().flat_map(|task| &task.inputs);
-        let throttle = Throttle::new(inputs.map(TaskInput::queued_bytes));
+        let throttle = Throttle::new(self.config.queue_limits, inputs.map(TaskInput::queued_bytes));
         for task in &self.holdings.tasks {
             for (input, partition) in task.inputs.iter().zip(inputs_of(task)) {
                 let is_paused = self.holdings.paused.contains(&partition);

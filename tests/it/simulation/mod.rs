@@ -19,6 +19,7 @@ mod world;
 
 use case::Case;
 use deploy::Deployment;
+use eddyline::runtime::throttle::QueueLimits;
 pub use mutant::Mutation;
 use oracle::Seen;
 use shapes::Upfront;
@@ -33,13 +34,15 @@ pub struct Options<'a> {
     pub shape: Option<&'a str>,
     /// Without transactions, whatever the seed says.
     pub at_least_once: bool,
+    /// As seeds were before small queues and processes that stand still.
+    pub plain: bool,
     /// Tell what happens.
     pub verbose: bool,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { mutation: Mutation::None, shape: None, at_least_once: false, verbose: false }
+        Self { mutation: Mutation::None, shape: None, at_least_once: false, plain: false, verbose: false }
     }
 }
 
@@ -74,6 +77,9 @@ pub fn run(seed: u64, options: Options<'_>) -> Result<Report, String> {
     let disks_percent = if options.mutation == Mutation::CheckpointAhead { 100 } else { 8 };
     let mut case = Case::new(seed, options.shape, disks_percent);
     case.settings.exactly_once &= !options.at_least_once;
+    if options.plain {
+        case.settings = case.settings.plain();
+    }
     if options.verbose {
         eprintln!(
             "seed {seed}: {}, {:?}, {:?}, partitions {:?}, {} records",
@@ -95,6 +101,7 @@ pub fn run(seed: u64, options: Options<'_>) -> Result<Report, String> {
         exactly_once: case.settings.exactly_once,
         disks: case.settings.disks,
         standbys: case.settings.standbys,
+        queue_limits: case.settings.queue_limits,
         verbose: options.verbose,
     };
     let mut world = World::new(&case, &deployment, terms).map_err(told)?;
@@ -144,6 +151,7 @@ fn fault_free(case: &Case, deployment: &Deployment) -> Result<Outcome, String> {
         exactly_once: true,
         disks: None,
         standbys: false,
+        queue_limits: QueueLimits::default(),
         verbose: false,
     };
     let told = |error: eddyline::error::Error| error.to_string();

@@ -1,6 +1,6 @@
 //! [`Mutant`]: brokers that are wrong on purpose, to see that the simulation notices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,11 +30,13 @@ pub enum Mutation {
     HiddenTail,
     /// Changelogs seem to end later than they do: local checkpoints claim what they do not hold.
     CheckpointAhead,
+    /// A partition that was paused stays paused when it is taken away and given back.
+    StickyPause,
 }
 
 impl Mutation {
     /// All that are wrong.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OffsetsApart,
         Self::NoMetadata,
         Self::CommitTwice,
@@ -42,6 +44,7 @@ impl Mutation {
         Self::StaleOffsets,
         Self::HiddenTail,
         Self::CheckpointAhead,
+        Self::StickyPause,
     ];
 }
 
@@ -96,6 +99,7 @@ impl Broker for Mutant {
                 self.beliefs.lock().expect("one thread").remove(&client);
                 Box::new(Believer { inner, client, beliefs: self.beliefs.clone() })
             }
+            Mutation::StickyPause => Box::new(Sticky { inner, paused: BTreeSet::new() }),
             _ => inner,
         })
     }
@@ -262,6 +266,58 @@ impl Consumer for Believer {
         let believed = beliefs.get(&self.client);
         let own = |offset: CommittedOffset| believed.and_then(|b| b.get(&offset.partition).cloned()).unwrap_or(offset);
         Ok(told.into_iter().map(own).collect())
+    }
+
+    fn group_metadata(&self) -> Option<GroupMetadata> {
+        self.inner.group_metadata()
+    }
+
+    fn close(&mut self) {
+        self.inner.close();
+    }
+}
+
+struct Sticky {
+    inner: Box<dyn Consumer>,
+    paused: BTreeSet<TopicPartition>,
+}
+
+impl Consumer for Sticky {
+    fn subscribe(&mut self, topics: &[String]) -> Result<()> {
+        self.inner.subscribe(topics)
+    }
+
+    fn assign(&mut self, partitions: &[(TopicPartition, Start)]) -> Result<()> {
+        self.inner.assign(partitions)
+    }
+
+    fn poll(&mut self, max_records: usize, timeout: Duration) -> Result<Poll> {
+        let poll = self.inner.poll(max_records, timeout)?;
+        let still: Vec<_> = poll.assigned.iter().filter(|assigned| self.paused.contains(assigned)).cloned().collect();
+        self.inner.pause(&still)?;
+        Ok(poll)
+    }
+
+    fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<()> {
+        self.inner.seek(partition, offset)
+    }
+
+    fn pause(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        self.paused.extend(partitions.iter().cloned());
+        self.inner.pause(partitions)
+    }
+
+    fn resume(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        self.paused.retain(|paused| !partitions.contains(paused));
+        self.inner.resume(partitions)
+    }
+
+    fn end_offset(&self, partition: &TopicPartition) -> Option<i64> {
+        self.inner.end_offset(partition)
+    }
+
+    fn committed(&self, partitions: &[TopicPartition]) -> Result<Vec<CommittedOffset>> {
+        self.inner.committed(partitions)
     }
 
     fn group_metadata(&self) -> Option<GroupMetadata> {
