@@ -136,6 +136,11 @@ impl MemoryBroker {
         self.log.strays()
     }
 
+    /// How often somebody did that who had been told before, by [`Poll::lost`].
+    pub fn wilful_strays(&self) -> usize {
+        self.log.wilful_strays()
+    }
+
     /// Compacts the compacted topics now.
     pub fn compact(&self) -> Result<()> {
         self.log.compact()

@@ -259,6 +259,9 @@ impl Consumer for LogConsumer {
                     self.join();
                 }
                 let lost = !revoked.is_empty();
+                if let Some(member) = self.member.as_ref().filter(|_| lost) {
+                    lock(&self.log.state).told.insert(member.clone());
+                }
                 Ok(Poll { revoked, lost, ..Poll::default() })
             }
         }

@@ -93,6 +93,9 @@ struct State {
     dead: Vec<(String, group::MemberId)>,
     /// Partitions and keys that a former member wrote to without a transaction.
     strays: BTreeSet<(TopicPartition, Vec<u8>)>,
+    /// Former members that know, and how often one of those wrote nevertheless.
+    told: BTreeSet<group::MemberId>,
+    wilful: usize,
     hot: Hot,
 }
 
@@ -249,6 +252,11 @@ impl Log {
             }
         }
         self.changed.notify_all();
+    }
+
+    /// See [`super::memory::MemoryBroker::wilful_strays`].
+    pub(super) fn wilful_strays(&self) -> usize {
+        lock(&self.state).wilful
     }
 
     /// See [`super::memory::MemoryBroker::strays`].

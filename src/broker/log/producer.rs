@@ -116,8 +116,10 @@ impl LogProducer {
     /// Notes what is about to be written without a transaction by one who is no member of its group any more.
     pub(in crate::broker) fn note_strays(&mut self, group: Option<&GroupMetadata>) {
         let mut state = lock(&self.log.state);
-        if group.is_none_or(|group| state.check_group(group).is_ok()) {
-            return;
+        let Some(group) = group.filter(|group| state.check_group(group).is_err()) else { return };
+        let member = group.token.downcast_ref::<Membership>().and_then(|token| token.member.as_ref());
+        if member.is_some_and(|member| state.told.contains(member)) {
+            state.wilful += 1;
         }
         for set in &self.buffer.sets {
             let keys = (0..set.len()).filter_map(|i| set.keys.get(i));

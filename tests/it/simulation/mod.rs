@@ -118,6 +118,9 @@ pub fn run(seed: u64, options: Options<'_>) -> Result<Report, String> {
     if !case.settings.exactly_once {
         // Who was expelled and writes to a changelog nevertheless may put an old value behind a new one.
         let strays = !world.broker.strays().is_empty();
+        if world.broker.wilful_strays() > 0 {
+            return Err("a member wrote after it had been told that it was expelled".to_owned());
+        }
         for (output, (wanted, got)) in case.shape.outputs.iter().zip(wanted.outputs.iter().zip(&got.outputs)) {
             if !case.shape.stateful {
                 oracle::contains(output.topic, (output.level)(case.mode), wanted, got)?;
