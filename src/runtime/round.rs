@@ -185,7 +185,8 @@ fn repartitioned(
     let mut skipped = (0, 0);
     for i in 0..set.len() {
         let Some(bytes) = set.values.get(i) else { continue };
-        let batch = internal::decode_batch(bytes, schema.clone())?;
+        let whose = || format!("record {} of {}-{}", set.offsets[i], set.topic, set.partition);
+        let batch = internal::decode_batch(bytes, schema.clone()).map_err(|error| error.context(whose()))?;
         let skip = std::mem::take(rows_to_skip).min(batch.len());
         if skip > 0 {
             skipped = (i as u32, skip);

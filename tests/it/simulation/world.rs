@@ -345,7 +345,8 @@ impl<'a> World<'a> {
                 .iter()
                 .flat_map(|task| task.offsets(0))
                 .map(|offset| {
-                    format!("{}@{}{}", offset.partition, offset.offset, offset.metadata.trim_start_matches("1;0"))
+                    let (_, progress) = offset.metadata.split_once(";0").unwrap_or_default();
+                    format!("{}@{}{progress}", offset.partition, offset.offset)
                 })
                 .collect();
             let commits = found.config.metrics.commits.load(Ordering::Relaxed);
