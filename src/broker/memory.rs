@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use super::log::{Log, LogConsumer, LogProducer, broker_over_log};
@@ -303,6 +304,10 @@ impl Consumer for FaultyConsumer {
     fn assign(&mut self, partitions: &[(TopicPartition, Start)]) -> Result<()> {
         self.fate.alive()?;
         self.inner.assign(partitions)
+    }
+
+    fn waker(&self) -> Waker {
+        self.inner.waker()
     }
 
     fn poll(&mut self, max_records: usize, timeout: Duration) -> Result<Poll> {

@@ -12,6 +12,7 @@ pub mod murmur2;
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use crate::change::{Header, RecordSet};
@@ -146,11 +147,13 @@ pub trait Consumer: Send {
     fn subscribe(&mut self, topics: &[String]) -> Result<()>;
     /// Reads exactly these partitions from there.
     fn assign(&mut self, partitions: &[(TopicPartition, Start)]) -> Result<()>;
+    /// Ends the wait of a poll, or of the next one if none waits.
+    fn waker(&self) -> Waker;
     /// Waits up to `timeout` for anything, then brings at most about `max_records` records.
     fn poll(&mut self, max_records: usize, timeout: Duration) -> Result<Poll>;
     /// The next record of the partition is to be this one.
     fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<()>;
-    /// No more records of these partitions until resumed.
+    /// No more records of these partitions until resumed, or taken away: one that comes back is not paused.
     fn pause(&mut self, partitions: &[TopicPartition]) -> Result<()>;
     /// Records of these partitions again.
     fn resume(&mut self, partitions: &[TopicPartition]) -> Result<()>;

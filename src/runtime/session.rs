@@ -8,6 +8,7 @@
 //! broker: a simulation drives many sessions on one thread.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::task::Waker;
 use std::time::Duration;
 
 use arrow::array::ArrayRef;
@@ -124,8 +125,7 @@ impl Session {
     /// rebalances, processes, and commits when it is time.
     pub fn step(&mut self, records_max: usize, wait: Duration) -> Result<()> {
         self.check()?;
-        let wait = if self.busy || !self.recovering.is_empty() { Duration::ZERO } else { wait };
-        let poll = self.consumer.poll(records_max, wait)?;
+        let poll = self.consumer.poll(records_max, self.patience(wait))?;
         if !poll.revoked.is_empty() {
             self.config.metrics.partitions_revoked(&poll.revoked);
             if poll.lost {
@@ -156,6 +156,28 @@ impl Session {
         let now_us = self.config.clock.monotonic_us();
         self.config.metrics.stepped(self.index, &self.holdings.tasks, now_us);
         Ok(())
+    }
+
+    /// Ends the wait of a step.
+    pub fn waker(&self) -> Waker {
+        self.consumer.waker()
+    }
+
+    /// How long a step may wait: not at all while there is work, not longer than until the next commit or the next move
+    /// of stream time.
+    fn patience(&self, longest: Duration) -> Duration {
+        if self.busy || !self.recovering.is_empty() {
+            return Duration::ZERO;
+        }
+        let mut longest_us = longest.as_micros() as i64;
+        if !self.log.is_empty() || self.holdings.tasks.iter().any(Task::is_touched) {
+            let since_us = self.config.clock.monotonic_us() - self.last_commit_us;
+            longest_us = longest_us.min(self.config.commit_interval_ms * 1000 - since_us);
+        }
+        if self.config.idle_timeout_ms > 0 {
+            longest_us = longest_us.min(self.config.idle_timeout_ms * 1000);
+        }
+        Duration::from_micros(u64::try_from(longest_us).unwrap_or(0))
     }
 
     /// Leaves the group. What is not committed is lost.
@@ -443,7 +465,7 @@ impl Session {
     /// The partitions have other owners, who may be at work already. With transactions the broker would refuse a commit;
     /// without, nothing would keep changelog records of this member from standing behind those of its successor.
     fn check_nothing_open(&self) -> Result<()> {
-        if !self.out.begun && self.log.is_empty() && !self.holdings.tasks.iter().any(Task::is_ahead) {
+        if !self.out.begun && self.log.is_empty() && !self.holdings.tasks.iter().any(Task::is_touched) {
             return Ok(());
         }
         let what = format!("group {} has given the partitions to others", self.config.group);

@@ -213,14 +213,14 @@ impl Task {
         self.pass(Phase::StreamTime, &[], io)
     }
 
-    /// Whether it did anything since the last commit.
-    pub fn is_ahead(&self) -> bool {
+    /// Whether there is anything to commit.
+    pub fn is_touched(&self) -> bool {
         self.touched || self.stores.iter().any(StateStore::is_dirty)
     }
 
     /// Flushes operators before a commit; whether there is anything to commit.
     pub fn prepare_commit(&mut self, io: &mut TaskIo<'_>) -> Result<bool> {
-        self.touched |= self.stores.iter().any(StateStore::is_dirty);
+        self.touched = self.is_touched();
         if self.touched {
             self.pass(Phase::Commit, &[], io)?;
         }

@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,8 +27,8 @@ use crate::time::Clock;
 
 /// Records fetched at once.
 const POLL_RECORDS: usize = 10_000;
-/// Longest wait for records, so that requests and commits are prompt.
-const POLL_WAIT: Duration = Duration::from_millis(20);
+/// Longest wait for records. Whatever else wants the worker ends it.
+const POLL_WAIT: Duration = Duration::from_millis(500);
 /// Shortest and longest wait before a failed worker tries again.
 const BACKOFF_MS: (u64, u64) = (100, 15_000);
 /// Longest wait for a broker that does not answer: when it is back, the query is soon.
@@ -121,6 +122,7 @@ pub struct WorkerHandle {
     stop: Arc<AtomicBool>,
     pause: Arc<AtomicBool>,
     state: Arc<Mutex<WorkerState>>,
+    waker: Arc<Mutex<Waker>>,
     requests: Sender<ReadRequest>,
     thread: Option<JoinHandle<()>>,
 }
@@ -134,17 +136,25 @@ impl WorkerHandle {
     /// Hands over a read request.
     pub fn read(&self, request: ReadRequest) -> Result<()> {
         let gone = || Error::new(ErrorKind::Unavailable, "the query's worker has ended");
-        self.requests.send(request).map_err(|_| gone())
+        self.requests.send(request).map_err(|_| gone())?;
+        self.wake();
+        Ok(())
     }
 
     /// Holds or releases the worker.
     pub fn set_paused(&self, paused: bool) {
         self.pause.store(paused, Ordering::SeqCst);
+        self.wake();
     }
 
     /// Asks it to commit and end.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner).wake_by_ref();
     }
 
     /// Waits until it has ended.
@@ -163,11 +173,20 @@ pub fn spawn(config: WorkerConfig, index: usize) -> Result<WorkerHandle> {
     let stop = Arc::new(AtomicBool::new(false));
     let pause = Arc::new(AtomicBool::new(false));
     let state = Arc::new(Mutex::new(WorkerState::Restoring));
-    let mut worker = Worker { config, index, stop: stop.clone(), pause: pause.clone(), state: state.clone(), receiver };
+    let waker = Arc::new(Mutex::new(Waker::noop().clone()));
+    let mut worker = Worker {
+        config,
+        index,
+        stop: stop.clone(),
+        pause: pause.clone(),
+        state: state.clone(),
+        waker: waker.clone(),
+        receiver,
+    };
     let name = format!("{}-{index}", worker.config.blueprint.query_id);
     let span = worker_span(&worker.config.blueprint.query_id, index);
     let thread = std::thread::Builder::new().name(name).spawn(move || span.in_scope(|| worker.run()))?;
-    Ok(WorkerHandle { stop, pause, state, requests, thread: Some(thread) })
+    Ok(WorkerHandle { stop, pause, state, waker, requests, thread: Some(thread) })
 }
 
 struct Worker {
@@ -176,6 +195,7 @@ struct Worker {
     stop: Arc<AtomicBool>,
     pause: Arc<AtomicBool>,
     state: Arc<Mutex<WorkerState>>,
+    waker: Arc<Mutex<Waker>>,
     receiver: Receiver<ReadRequest>,
 }
 
@@ -241,6 +261,7 @@ impl Worker {
             self.config.blueprint = Arc::new(renewed);
         }
         let mut session = Session::join(&self.config, self.index)?;
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = session.waker();
         let result = self.work(&mut session);
         session.leave();
         result

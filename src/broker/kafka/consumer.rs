@@ -3,17 +3,21 @@
 //! A rebalance takes two polls: the first tells the caller, the second answers the group. So the caller commits, seeks
 //! and pauses between them, while the group still waits for this member.
 //!
+//! Every partition has a queue of its own. A paused one is left alone, so that what was fetched of it stays where it is:
+//! pausing in librdkafka would throw it away, and fetch it again.
+//!
 //! **Invariant:** a poll that brings assigned or revoked partitions brings no records.
 
 use std::ffi::CString;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::error::{crate_failed, failed};
-use super::native::{Failure, Membership, NativeConsumer, Rebalance, Received};
+use super::native::{Failure, Membership, NativeConsumer, PartitionQueue, Rebalance, Received};
 use crate::broker::{CommittedOffset, Consumer, ConsumerOptions, GroupMetadata, Poll, Start, TopicPartition};
 use crate::change::RecordSet;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,13 +25,15 @@ use crate::time::SystemClock;
 
 /// How long the broker may take for an answer.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
-/// Waiting is cut into pieces of this length: a rebalance does not end librdkafka's wait for messages.
-const SLICE: Duration = Duration::from_millis(50);
+/// Between two questions about something that a cluster has to agree on.
+const PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) struct KafkaConsumer {
+    slots: Vec<Slot>,
     native: NativeConsumer,
     options: ConsumerOptions,
-    slots: Vec<Slot>,
+    /// The slot whose turn is first.
+    turn: usize,
     answer: Option<Answer>,
     /// What this member was when it got its partitions. Asked for later, one that was thrown out is told that it is
     /// nobody, and nobody's transactional commits are not fenced.
@@ -40,6 +46,7 @@ pub(super) struct KafkaConsumer {
 struct Slot {
     partition: TopicPartition,
     name: CString,
+    queue: PartitionQueue,
     /// The next record that the caller gets has this offset or a larger one.
     position: i64,
     /// Everything before the end has been handed over, transaction markers set aside.
@@ -56,7 +63,7 @@ enum Answer {
 
 impl KafkaConsumer {
     pub(super) fn new(native: NativeConsumer, options: ConsumerOptions) -> Self {
-        Self { native, options, slots: Vec::new(), answer: None, membership: None, trouble: None }
+        Self { slots: Vec::new(), native, options, turn: 0, answer: None, membership: None, trouble: None }
     }
 
     fn slot(&mut self, partition: &TopicPartition) -> Result<&mut Slot> {
@@ -77,7 +84,9 @@ impl KafkaConsumer {
                 (start, _) => self.resolve(&partition, start.unwrap_or(self.options.start))?,
             };
             let name = CString::new(&*partition.topic).map_err(|_| Error::semantic("a null byte in a topic name"))?;
-            slots.push(Slot { partition, name, position, drained: false, paused: false });
+            let queue = self.native.partition_queue(&name, partition.partition);
+            let queue = queue.map_err(|failure| failed(&format!("reading {partition}"), &failure))?;
+            slots.push(Slot { partition, name, queue, position, drained: false, paused: false });
         }
         self.slots = slots;
         Ok(())
@@ -95,13 +104,7 @@ impl KafkaConsumer {
     /// Begins to read the slots.
     fn start_reading(&self) -> Result<()> {
         let list = offset_list(self.slots.iter().map(|slot| (&slot.partition, slot.position, None)))?;
-        self.native.assign(Some(&list)).map_err(|failure| failed("taking over partitions", &failure))?;
-        let paused: Vec<_> = self.slots.iter().filter(|slot| slot.paused).collect();
-        if !paused.is_empty() {
-            let list = offset_list(paused.iter().map(|slot| (&slot.partition, slot.position, None)))?;
-            self.native.pause(&list, true).map_err(|failure| failed("pausing partitions", &failure))?;
-        }
-        Ok(())
+        self.native.assign(Some(&list)).map_err(|failure| failed("taking over partitions", &failure))
     }
 
     /// Gives the group the answer that it waits for.
@@ -154,24 +157,51 @@ impl KafkaConsumer {
         }
     }
 
-    /// Takes what has come into sets.
-    fn drain(&mut self, max: usize, timeout: Duration, sets: &mut Sets) -> usize {
+    /// Takes what has come, at most `max` records: as many of each partition, then more of those that have more.
+    fn drain(&mut self, max: usize) -> Vec<RecordSet> {
         let Self { native, slots, trouble, .. } = self;
-        native.consume(max, timeout, |message| match message.failure() {
-            None => sets.push(slots, message),
-            Some(failure) if failure.code == RDKafkaErrorCode::PartitionEOF => {
-                if let Some(at) = find(slots, message) {
-                    slots[at].drained = true;
-                }
+        native.consume(None, usize::MAX, |message| match message.failure() {
+            Some(failure) => note(message, &failure, trouble),
+            // Nothing may be lost in silence.
+            None => *trouble = Some(Error::internal("a record came beside its partition's queue")),
+        });
+        let turn = self.turn.checked_rem(slots.len()).unwrap_or(0);
+        self.turn = turn + 1;
+        let (later, first) = slots.split_at_mut(turn);
+        let slots = first.iter_mut().chain(later).filter(|slot| !slot.paused);
+        let mut open: Vec<(&mut Slot, RecordSet)> = slots
+            .map(|slot| {
+                let set = RecordSet::new(slot.partition.topic.clone(), slot.partition.partition);
+                (slot, set)
+            })
+            .collect();
+        let share = max.checked_div(open.len()).unwrap_or(0).max(1);
+        let (mut room, mut more) = (max, vec![true; open.len()]);
+        for most in [share, max] {
+            for ((slot, set), more) in open.iter_mut().zip(&mut more).filter(|(_, more)| **more) {
+                let (most, before) = (most.min(room), set.len());
+                let count = native.consume(Some(&slot.queue), most, |message| match message.failure() {
+                    None => {
+                        let (key, value) = (message.key(), message.value());
+                        set.push(message.offset(), message.timestamp(), key, value, message.headers());
+                        (slot.position, slot.drained) = (message.offset() + 1, false);
+                    }
+                    Some(failure) if failure.code == RDKafkaErrorCode::PartitionEOF => slot.drained = true,
+                    Some(failure) => note(message, &failure, trouble),
+                });
+                room -= set.len() - before;
+                *more = count == most;
             }
-            Some(failure) => {
-                let error = read_error(message, &failure);
-                match error {
-                    Some(error) => *trouble = Some(error),
-                    None => tracing::debug!("kafka consumer: {}", failure.text),
-                }
-            }
-        })
+        }
+        open.into_iter().map(|(_, set)| set).filter(|set| !set.is_empty()).collect()
+    }
+}
+
+/// Keeps an error that librdkafka does not get over by itself.
+fn note(message: &Received<'_>, failure: &Failure, trouble: &mut Option<Error>) {
+    match read_error(message, failure) {
+        Some(error) => *trouble = Some(error),
+        None => tracing::debug!("kafka consumer: {}", failure.text),
     }
 }
 
@@ -197,45 +227,9 @@ fn read_error(message: &Received<'_>, failure: &Failure) -> Option<Error> {
     }
 }
 
-fn find(slots: &[Slot], message: &Received<'_>) -> Option<usize> {
-    let topic = message.topic();
-    slots.iter().position(|slot| slot.partition.partition == message.partition() && *slot.partition.topic == *topic)
-}
-
-/// Sets that grow by runs of messages of one partition.
-#[derive(Default)]
-struct Sets {
-    /// Topic and partition as librdkafka tells them apart, the slot, the records.
-    runs: Vec<(usize, i32, usize, RecordSet)>,
-    last: usize,
-    records: usize,
-}
-
-impl Sets {
-    fn push(&mut self, slots: &mut [Slot], message: &Received<'_>) {
-        let same = |run: &(usize, i32, usize, RecordSet)| run.0 == message.topic_id() && run.1 == message.partition();
-        if !self.runs.get(self.last).is_some_and(same) {
-            let Some(slot) = find(slots, message) else { return };
-            let found = self.runs.iter().position(|run| run.2 == slot);
-            self.last = found.unwrap_or_else(|| {
-                let partition = &slots[slot].partition;
-                let set = RecordSet::new(partition.topic.clone(), partition.partition);
-                self.runs.push((message.topic_id(), message.partition(), slot, set));
-                self.runs.len() - 1
-            });
-        }
-        let (_, _, slot, set) = &mut self.runs[self.last];
-        let slot = &mut slots[*slot];
-        set.push(message.offset(), message.timestamp(), message.key(), message.value(), message.headers());
-        slot.position = message.offset() + 1;
-        slot.drained = false;
-        self.records += 1;
-    }
-}
-
 /// Lets a cluster come to an agreement.
 pub(super) fn wait_a_little() {
-    SystemClock::shared().sleep(SLICE);
+    SystemClock::shared().sleep(PAUSE);
 }
 
 /// A list of partitions with offsets and metadata.
@@ -329,37 +323,36 @@ impl Consumer for KafkaConsumer {
         self.start_reading()
     }
 
+    fn waker(&self) -> Waker {
+        self.native.context().bell().clone().into()
+    }
+
     fn poll(&mut self, max_records: usize, timeout: Duration) -> Result<Poll> {
         self.answer()?;
         if let Some(error) = self.trouble.take() {
             return Err(error);
         }
         let max = max_records.clamp(1, 100_000);
-        let mut sets = Sets::default();
-        let mut left = timeout;
-        self.drain(max, Duration::ZERO, &mut sets);
-        loop {
+        let bell = self.native.context().bell().clone();
+        for wait in [timeout, Duration::ZERO] {
+            let sets = self.drain(max);
             let rebalances = self.native.context().take_rebalances();
             if !rebalances.is_empty() {
                 // Records that came with it are dropped: they are not committed, so their next owner reads them.
                 return self.rebalance(rebalances);
             }
-            if sets.records > 0 || left.is_zero() || self.trouble.is_some() {
+            if !sets.is_empty() {
+                return Ok(Poll { sets, ..Poll::default() });
+            }
+            if let Some(error) = self.trouble.take() {
+                return Err(error);
+            }
+            if wait.is_zero() {
                 break;
             }
-            let slice = left.min(SLICE);
-            left -= slice;
-            // One message ends the wait; those behind it are taken without waiting.
-            if self.drain(1, slice, &mut sets) > 0 && max > 1 {
-                self.drain(max - 1, Duration::ZERO, &mut sets);
-            }
+            bell.wait(wait);
         }
-        if sets.records == 0
-            && let Some(error) = self.trouble.take()
-        {
-            return Err(error);
-        }
-        Ok(Poll { sets: sets.runs.into_iter().map(|run| run.3).collect(), ..Poll::default() })
+        Ok(Poll::default())
     }
 
     fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<()> {
@@ -427,14 +420,9 @@ impl Consumer for KafkaConsumer {
 
 impl KafkaConsumer {
     fn set_paused(&mut self, partitions: &[TopicPartition], paused: bool) -> Result<()> {
-        for partition in partitions {
+        partitions.iter().try_for_each(|partition| {
             self.slot(partition)?.paused = paused;
-        }
-        if self.answer == Some(Answer::Assign) || partitions.is_empty() {
-            return Ok(());
-        }
-        let list = offset_list(partitions.iter().map(|partition| (partition, 0, None)))?;
-        let doing = if paused { "pausing partitions" } else { "resuming partitions" };
-        self.native.pause(&list, paused).map_err(|failure| failed(doing, &failure))
+            Ok(())
+        })
     }
 }

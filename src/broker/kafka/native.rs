@@ -1,5 +1,5 @@
-//! The calls to librdkafka that the `rdkafka` crate does not offer: draining messages in batches, letting a rebalance
-//! wait between two polls, producing without a callback per message.
+//! The calls to librdkafka that the `rdkafka` crate does not offer: draining messages in batches and by partition,
+//! letting a rebalance wait between two polls, producing without a callback per message.
 //!
 //! **Invariant:** every pointer here either belongs to a handle that frees it when dropped, or is used only during the
 //! call that brought it. The callbacks get a [`Context`] that the client keeps alive.
@@ -8,7 +8,8 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::Wake;
 use std::time::Duration;
 
 use rdkafka::client::{Client, ClientContext};
@@ -40,9 +41,38 @@ pub(super) enum Rebalance {
     Revoke,
 }
 
+/// Ends the wait of the thread that polls: something has come, or somebody wants it.
+#[derive(Debug, Default)]
+pub(super) struct Bell {
+    rang: Mutex<bool>,
+    ringing: Condvar,
+}
+
+impl Bell {
+    /// Until it rings; not at all if it rang since the last wait.
+    pub(super) fn wait(&self, timeout: Duration) {
+        let rang = self.rang.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.ringing.wait_timeout_while(rang, timeout, |rang| !*rang);
+        // Whether it rang or the time is over, the caller looks.
+        *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
+    }
+
+    fn ring(&self) {
+        with(&self.rang, |rang| *rang = true);
+        self.ringing.notify_all();
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+    }
+}
+
 /// What callbacks leave for the thread that polls.
 #[derive(Debug, Default)]
 pub(super) struct Context {
+    bell: Arc<Bell>,
     rebalances: Mutex<Vec<Rebalance>>,
     /// The newest general error: why brokers cannot be reached.
     trouble: Mutex<Option<String>>,
@@ -58,6 +88,10 @@ fn with<T, R>(mutex: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
 }
 
 impl Context {
+    pub(super) fn bell(&self) -> &Arc<Bell> {
+        &self.bell
+    }
+
     pub(super) fn take_rebalances(&self) -> Vec<Rebalance> {
         with(&self.rebalances, std::mem::take)
     }
@@ -137,6 +171,12 @@ unsafe extern "C" fn on_error(_: *mut sys::rd_kafka_t, _: c_int, reason: *const 
     if !reason.contains("brokers are down") {
         with(&context.trouble, |trouble| *trouble = Some(reason));
     }
+}
+
+/// A queue that was empty has something.
+unsafe extern "C" fn on_event(_: *mut sys::rd_kafka_t, opaque: *mut c_void) {
+    // SAFETY: the opaque pointer is the context, which outlives the client and its queues.
+    unsafe { &*(opaque as *const Context) }.bell.ring();
 }
 
 unsafe extern "C" fn on_rebalance(
@@ -222,11 +262,6 @@ fn client(config: &ClientConfig, kind: sys::rd_kafka_type_t) -> KafkaResult<Clie
 pub(super) struct Received<'a>(&'a sys::rd_kafka_message_t);
 
 impl<'a> Received<'a> {
-    /// Which topic, as a number to compare with: equal for equal topics while the client lives.
-    pub(super) fn topic_id(&self) -> usize {
-        self.0.rkt as usize
-    }
-
     pub(super) fn topic(&self) -> String {
         if self.0.rkt.is_null() {
             return String::new();
@@ -309,7 +344,29 @@ impl NativeConsumer {
             sys::rd_kafka_poll_set_consumer(client.native_ptr());
             sys::rd_kafka_queue_get_consumer(client.native_ptr())
         };
-        Ok(Self { client: Arc::new(client), queue, batch: [ptr::null_mut(); PIECE] })
+        let consumer = Self { client: Arc::new(client), queue, batch: [ptr::null_mut(); PIECE] };
+        consumer.announce(queue);
+        Ok(consumer)
+    }
+
+    /// The bell rings when the queue is no longer empty.
+    fn announce(&self, queue: *mut sys::rd_kafka_queue_t) {
+        let context = ptr::from_ref(self.context()).cast_mut().cast();
+        // SAFETY: the queue is alive; the context outlives the client, and so every queue that may ring.
+        unsafe { sys::rd_kafka_queue_cb_event_enable(queue, Some(on_event), context) };
+    }
+
+    /// What is read of a partition from the next assignment on, apart from all else that the client brings.
+    pub(super) fn partition_queue(&self, topic: &CStr, partition: i32) -> Result<PartitionQueue, Failure> {
+        // SAFETY: the client is alive; the name is copied; the queue is ours.
+        let queue = unsafe { sys::rd_kafka_queue_get_partition(self.native(), topic.as_ptr(), partition) };
+        if queue.is_null() {
+            return Err(failure(RDKafkaErrorCode::UnknownPartition));
+        }
+        // SAFETY: the queue is alive.
+        unsafe { sys::rd_kafka_queue_forward(queue, ptr::null_mut()) };
+        self.announce(queue);
+        Ok(PartitionQueue { queue, _client: self.client.clone() })
     }
 
     pub(super) fn client(&self) -> &Client<Context> {
@@ -324,13 +381,19 @@ impl NativeConsumer {
         self.client.native_ptr()
     }
 
-    /// Visits what has come, at most `max` messages; waits until some are there or `timeout` is over.
-    pub(super) fn consume(&mut self, max: usize, timeout: Duration, mut visit: impl FnMut(&Received<'_>)) -> usize {
-        let (mut total, mut wait) = (0, millis(timeout));
+    /// Visits what has come, at most `max` messages: of a partition, or what concerns the client as a whole.
+    pub(super) fn consume(
+        &mut self,
+        of: Option<&PartitionQueue>,
+        max: usize,
+        mut visit: impl FnMut(&Received<'_>),
+    ) -> usize {
+        let queue = of.map_or(self.queue, |partition| partition.queue);
+        let mut total = 0;
         while total < max {
             let room = self.batch.len().min(max - total);
-            // SAFETY: the batch has room for as many pointers.
-            let count = unsafe { sys::rd_kafka_consume_batch_queue(self.queue, wait, self.batch.as_mut_ptr(), room) };
+            // SAFETY: the queue is alive; the batch has room for as many pointers.
+            let count = unsafe { sys::rd_kafka_consume_batch_queue(queue, 0, self.batch.as_mut_ptr(), room) };
             let count = usize::try_from(count).unwrap_or(0);
             for message in &self.batch[..count] {
                 // SAFETY: the pointers that were filled in are messages, ours until they are destroyed.
@@ -343,7 +406,6 @@ impl NativeConsumer {
             if count < room {
                 break;
             }
-            wait = 0;
         }
         total
     }
@@ -389,12 +451,6 @@ impl NativeConsumer {
             let list = &*partitions.ptr();
             (0..usize::try_from(list.cnt).unwrap_or(0)).try_for_each(|i| check((*list.elems.add(i)).err))
         }
-    }
-
-    pub(super) fn pause(&self, partitions: &TopicPartitionList, pause: bool) -> Result<(), Failure> {
-        let call = if pause { sys::rd_kafka_pause_partitions } else { sys::rd_kafka_resume_partitions };
-        // SAFETY: both handles are alive.
-        check(unsafe { call(self.native(), partitions.ptr()) })
     }
 
     /// Fills in the committed offsets, waiting for transactions that are being committed.
@@ -464,6 +520,25 @@ impl Drop for NativeConsumer {
     fn drop(&mut self) {
         self.close();
         // SAFETY: the queue is ours; nobody uses it after this.
+        unsafe { sys::rd_kafka_queue_destroy(self.queue) };
+    }
+}
+
+/// What has been read of one partition.
+pub(super) struct PartitionQueue {
+    queue: *mut sys::rd_kafka_queue_t,
+    /// The queue is the client's.
+    _client: Arc<Client<Context>>,
+}
+
+// SAFETY: librdkafka's handles may be used from any thread.
+unsafe impl Send for PartitionQueue {}
+// SAFETY: it is only handed to librdkafka, which locks for itself.
+unsafe impl Sync for PartitionQueue {}
+
+impl Drop for PartitionQueue {
+    fn drop(&mut self) {
+        // SAFETY: the handle is ours; nobody uses it after this.
         unsafe { sys::rd_kafka_queue_destroy(self.queue) };
     }
 }

@@ -4,6 +4,8 @@
 //! what it has before more comes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use super::group::{MemberId, Turn};
@@ -27,6 +29,22 @@ pub(in crate::broker) struct LogConsumer {
     positions: Vec<Position>,
     /// The position that the next poll looks at first, so that none starves.
     turn: usize,
+    call: Arc<Call>,
+}
+
+/// Calls a consumer back from its wait.
+struct Call {
+    log: Arc<Log>,
+    called: AtomicBool,
+}
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        self.called.store(true, Ordering::SeqCst);
+        // Under the lock: whoever is about to wait has not looked yet, or waits already.
+        let _state = lock(&self.log.state);
+        self.log.changed.notify_all();
+    }
 }
 
 struct Position {
@@ -39,7 +57,8 @@ struct Position {
 
 impl LogConsumer {
     pub(super) fn new(log: Arc<Log>, options: ConsumerOptions) -> Self {
-        Self { log, options, member: None, topics: Vec::new(), positions: Vec::new(), turn: 0 }
+        let call = Arc::new(Call { log: log.clone(), called: AtomicBool::new(false) });
+        Self { log, options, member: None, topics: Vec::new(), positions: Vec::new(), turn: 0, call }
     }
 
     fn position(&mut self, partition: &TopicPartition) -> Result<&mut Position> {
@@ -219,12 +238,19 @@ impl Consumer for LogConsumer {
         Ok(())
     }
 
+    fn waker(&self) -> Waker {
+        self.call.clone().into()
+    }
+
     fn poll(&mut self, max_records: usize, timeout: Duration) -> Result<Poll> {
         let turn = {
             let log = self.log.clone();
             let mut turn = self.turn(&mut lock(&log.state));
             if turn == Turn::Wait || (turn == Turn::Read && !timeout.is_zero()) {
                 let waits = |state: &mut State| {
+                    if self.call.called.swap(false, Ordering::SeqCst) {
+                        return false;
+                    }
                     if turn == Turn::Read && self.ready(state) {
                         return false;
                     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::task::Waker;
 use std::time::Duration;
 
 use eddyline::broker::memory::MemoryBroker;
@@ -240,6 +241,10 @@ impl Consumer for Believer {
         self.inner.assign(partitions)
     }
 
+    fn waker(&self) -> Waker {
+        self.inner.waker()
+    }
+
     fn poll(&mut self, max_records: usize, timeout: Duration) -> Result<Poll> {
         self.inner.poll(max_records, timeout)
     }
@@ -283,6 +288,10 @@ struct Sticky {
 }
 
 impl Consumer for Sticky {
+    fn waker(&self) -> std::task::Waker {
+        self.inner.waker()
+    }
+
     fn subscribe(&mut self, topics: &[String]) -> Result<()> {
         self.inner.subscribe(topics)
     }
