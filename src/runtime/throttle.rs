@@ -50,13 +50,13 @@ mod tests {
 
     const MB: usize = 1 << 20;
 
-    fn throttle(inputs: impl Iterator<Item = usize>) -> Throttle {
+    fn holding(inputs: impl Iterator<Item = usize>) -> Throttle {
         Throttle::new(QueueLimits::default(), inputs)
     }
 
     #[test]
     fn small_rows_are_limited_by_their_number() {
-        let throttle = throttle([MB, MB].into_iter());
+        let throttle = holding([MB, MB].into_iter());
         assert!(!throttle.is_paused(50_000, MB, false));
         assert!(throttle.is_paused(50_001, MB, false));
         assert!(throttle.is_paused(25_000, MB, true));
@@ -65,19 +65,19 @@ mod tests {
 
     #[test]
     fn large_rows_are_limited_by_their_bytes_and_share_them() {
-        let throttle = throttle([60 * MB, 5 * MB, 0, 0].into_iter());
+        let throttle = holding([60 * MB, 5 * MB, 0, 0].into_iter());
         assert!(throttle.is_paused(100, 60 * MB, false), "it has more than its quarter");
         assert!(!throttle.is_paused(100, 5 * MB, false));
         assert!(!throttle.is_paused(0, 0, false), "what waits for it must go on");
         // One alone may have all.
-        assert!(!throttle([60 * MB, MB].into_iter()).is_paused(100, 60 * MB, false));
+        assert!(!holding([60 * MB, MB].into_iter()).is_paused(100, 60 * MB, false));
     }
 
     #[test]
     fn reading_goes_on_at_half() {
-        assert!(throttle([40 * MB, 0].into_iter()).is_paused(10, 40 * MB, true));
-        assert!(!throttle([31 * MB, 0].into_iter()).is_paused(10, 31 * MB, true));
-        assert!(!throttle([15 * MB, 60 * MB].into_iter()).is_paused(10, 15 * MB, true));
-        assert!(!throttle([80 * MB, 0].into_iter()).is_paused(0, 0, true));
+        assert!(holding([40 * MB, 0].into_iter()).is_paused(10, 40 * MB, true));
+        assert!(!holding([31 * MB, 0].into_iter()).is_paused(10, 31 * MB, true));
+        assert!(!holding([15 * MB, 60 * MB].into_iter()).is_paused(10, 15 * MB, true));
+        assert!(!holding([80 * MB, 0].into_iter()).is_paused(0, 0, true));
     }
 }
