@@ -131,7 +131,7 @@ impl Case {
                 rows: *later.pick(&[2, 5, 20, 50_000]),
                 bytes: *later.pick(&[500, 4_000, 64 << 20, 64 << 20]),
             },
-            standstill: *later.pick(&[0, 0, 10, 30]),
+            standstill: *later.pick(&[0, 0, 20, 50]),
         };
         let count = *dice.pick(&[1, 2, 2, 3, 4, 6]);
         let partitions = shape.inputs.iter().map(|input| {

@@ -494,12 +494,18 @@ impl<'a> World<'a> {
         }
     }
 
-    /// A process stands still, and its groups may lose patience with it, or one that stood still goes on.
+    /// A process stands still, and its groups may lose patience with it, or one that stood still goes on. Or a worker is
+    /// held, which reads until its queues are full, or released.
     fn stand_still(&mut self) {
         if self.processes.is_empty() {
             return;
         }
         let at = self.later.roll(self.processes.len());
+        if self.later.percent(50) {
+            let member = self.later.roll(self.processes[at].members.len());
+            let act = if self.later.percent(70) { hold } else { release };
+            return self.step_member(at, member, act, 0);
+        }
         if self.processes[at].still {
             return self.wake(at);
         }
