@@ -192,13 +192,13 @@ impl Shared {
             // New partitions and deleted topics are noticed after this.
             .set("topic.metadata.refresh.interval.ms", "10000")
             // An end of a partition is told after a fetch that brought nothing.
-            .set("fetch.wait.max.ms", "100")
+            .set("fetch.wait.max.ms", if options.is_patient { "500" } else { "100" })
             .set("fetch.queue.backoff.ms", "5")
             // What waits in the client, and what one more answer may bring on top: memory, and what waits for long is
             // no longer in the processor's cache when its turn comes.
             .set("max.partition.fetch.bytes", "1048576")
-            .set("queued.min.messages", "20000")
-            .set("queued.max.messages.kbytes", "32768")
+            .set("queued.min.messages", "5000")
+            .set("queued.max.messages.kbytes", "8192")
             .set("fetch.max.bytes", "16777216");
         self.override_with_extra(&mut config);
         NativeConsumer::new(&config).map_err(|error| crate_failed("creating a consumer", &error))

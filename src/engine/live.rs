@@ -15,6 +15,7 @@ use crate::catalog::Source;
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Formats;
+use crate::runtime::pace::Pace;
 use crate::runtime::processing_log;
 use crate::runtime::restore::TOMBSTONES_MS;
 use crate::runtime::sink::SinkWriter;
@@ -337,6 +338,7 @@ impl Live {
             coalesce: properties.number("cache.max.bytes.buffering") > 0,
             exactly_once: !properties.get("processing.guarantee").eq_ignore_ascii_case("at_least_once"),
             processing_log: Some(log_topic),
+            pace: Pace::of(&blueprint.topology, workers),
             state: self.config.state.clone(),
             standbys: (properties.number("num.standby.replicas") > 0).then(|| {
                 let (broker, clock) = (self.broker.clone(), self.clock.clone());

@@ -1,7 +1,7 @@
 //! [`Blueprint`]: a query's topology with everything that its tasks need to be built: names and partition counts of its
 //! topics. Operators are built from it, one set a task.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::round::{Reader, TaskInput};
@@ -249,11 +249,16 @@ impl Blueprint {
     ) -> Result<Task> {
         let sub = &self.topology.sub_topologies[sub_topology];
         let mut feeds: BTreeMap<String, Vec<(usize, Reader)>> = BTreeMap::new();
+        let feeds_others = self.feeds_others(sub_topology);
+        let mut paced = BTreeSet::new();
         let mut nodes = Vec::with_capacity(sub.nodes.len());
         for (i, node) in sub.nodes.iter().enumerate() {
             if let Some(topic) = self.input_topic(node) {
                 let reader = match &node.spec {
                     OperatorSpec::Source(spec) => {
+                        if feeds_others && spec.kind == SourceKind::Stream {
+                            paced.insert(topic.clone());
+                        }
                         Reader::Source(Box::new(SourceReader::with_formats(spec, &node.schema, &self.formats)?))
                     }
                     _ => Reader::Repartition(node.schema.arrow()),
@@ -266,12 +271,26 @@ impl Blueprint {
         let inputs = feeds
             .into_iter()
             .map(|(topic, feeds)| {
+                let is_paced = paced.contains(&topic);
                 let topic: Arc<str> = topic.into();
                 let (offset, done) = positions.get(&topic).copied().unwrap_or((0, 0));
-                TaskInput::new(topic, feeds, offset, done)
+                let mut input = TaskInput::new(topic, feeds, offset, done);
+                input.paced = is_paced;
+                input
             })
             .collect();
         Ok(Task::new(sub_topology, partition, inputs, nodes, stores, stream_time, monotonic_us))
+    }
+
+    /// Whether tasks wait for one of their inputs until it has a record or is known to have none.
+    pub fn compares_inputs(&self) -> bool {
+        (0..self.topology.sub_topologies.len()).any(|index| self.topics_of(index).count() > 1)
+    }
+
+    /// Whether rows of a sub-topology's partitions meet behind a repartition topic.
+    pub fn feeds_others(&self, sub_topology: usize) -> bool {
+        let nodes = &self.topology.sub_topologies[sub_topology].nodes;
+        nodes.iter().any(|node| matches!(node.spec, OperatorSpec::RepartitionSink(_)))
     }
 
     /// A task with empty stores that starts at the beginning.

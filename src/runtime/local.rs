@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::build::{Blueprint, Positions};
 use super::metrics::QueryMetrics;
+use super::pace::FREE;
 use super::processing_log::Entry;
 use super::task::{Output, Task, TaskIo};
 use crate::broker::OutRecord;
@@ -178,7 +179,8 @@ impl LocalExecution {
                 out,
                 next_offset: &mut self.next_internal_offset,
             };
-            let mut io = TaskIo { out: &mut exchange, metrics: &self.metrics, log, coalesce: self.coalesce, now_ms };
+            let (metrics, coalesce) = (&self.metrics, self.coalesce);
+            let mut io = TaskIo { out: &mut exchange, metrics, log, coalesce, now_ms, until: FREE };
             act(&mut self.tasks[i], &mut io)?;
             for set in exchange.queue {
                 if let Some(task) = self.routes.get(&(set.topic.clone(), set.partition)) {

@@ -12,6 +12,7 @@ pub mod checkpoint;
 pub mod holdings;
 pub mod local;
 pub mod metrics;
+pub mod pace;
 pub mod position;
 pub mod processing_log;
 pub mod progress;

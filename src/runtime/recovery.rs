@@ -32,6 +32,11 @@ pub struct Recovery {
 }
 
 impl Recovery {
+    /// Index of the sub-topology.
+    pub fn sub_topology(&self) -> usize {
+        self.wanted.sub_topology
+    }
+
     /// Begins to restore what `wanted` needs. What its inputs have lost is noted in `log`.
     pub fn begin(
         wanted: Wanted,

@@ -11,11 +11,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
+use super::pace::{FREE, Limit};
 use super::processing_log::Entry;
 use super::source::SourceReader;
 use crate::change::{ChangeBatch, Header, RecordSet};
 use crate::error::Result;
 use crate::format::internal;
+use crate::time::NO_TIME;
 
 /// How an input's bytes become rows.
 pub enum Reader {
@@ -33,6 +35,10 @@ pub struct TaskInput {
     pub drained: bool,
     /// Which of the topics of this name it reads; 0 when unknown.
     pub incarnation: u64,
+    /// Whether it keeps pace with others; see [`super::pace`].
+    pub paced: bool,
+    /// Event time of the last entry that was done.
+    past: i64,
     feeds: Vec<(usize, Reader)>,
     pieces: VecDeque<Piece>,
     next_offset: i64,
@@ -111,6 +117,8 @@ impl TaskInput {
             topic,
             drained: false,
             incarnation: 0,
+            paced: false,
+            past: NO_TIME,
             feeds,
             pieces: VecDeque::new(),
             next_offset: offset,
@@ -149,6 +157,17 @@ impl TaskInput {
         self.next_offset
     }
 
+    /// Event time of what it does next, for others to wait for.
+    pub fn place(&self) -> i64 {
+        let head = self.pieces.iter().find_map(|piece| piece.head(0));
+        match head {
+            _ if !self.paced => FREE,
+            Some(time) => time,
+            None if self.drained => FREE,
+            None => self.past,
+        }
+    }
+
     /// Offset of the first record that is not done, and how many of its rows are.
     pub fn position(&self) -> (i64, usize) {
         match self.pieces.front() {
@@ -167,6 +186,7 @@ impl TaskInput {
             if piece.cursor < piece.times.len() {
                 break;
             }
+            self.past = piece.times.last().copied().unwrap_or(self.past);
             self.pieces.pop_front();
         }
     }
@@ -316,6 +336,7 @@ pub fn next_round(
     inputs: &mut [TaskInput],
     next_seq: &mut u64,
     rows_max: usize,
+    limit: Limit,
     log: &mut Vec<Entry>,
 ) -> Option<Vec<RoundPart>> {
     inputs.iter_mut().for_each(|input| input.finish(log));
@@ -327,16 +348,24 @@ pub fn next_round(
     match active[..] {
         [] => return None,
         [only] => {
+            let input = &inputs[only];
+            let piece = input.pieces.front()?;
+            let ahead = &piece.times[piece.cursor..];
+            let ahead = &ahead[..ahead.len().min(rows_max)];
+            let allowed = ahead.iter().position(|time| input.paced && !limit.allows(*time)).unwrap_or(ahead.len());
+            if allowed == 0 {
+                return None;
+            }
             let piece = inputs[only].pieces.front_mut()?;
-            let entries = piece.whole((piece.times.len() - piece.cursor).min(rows_max)) as u64;
+            let entries = piece.whole(allowed) as u64;
             let seq: Vec<u64> = (*next_seq..*next_seq + entries).collect();
             *next_seq += entries;
             piece.take(&seq, &mut parts);
         }
-        _ => interleave(inputs, &active, next_seq, rows_max, &mut parts),
+        _ => interleave(inputs, &active, next_seq, rows_max, limit, &mut parts),
     }
     inputs.iter_mut().for_each(|input| input.finish(log));
-    Some(parts)
+    (!parts.is_empty()).then_some(parts)
 }
 
 /// Takes entries by event time until one of the inputs has no further one at hand.
@@ -345,9 +374,11 @@ fn interleave(
     active: &[usize],
     next_seq: &mut u64,
     rows_max: usize,
+    limit: Limit,
     parts: &mut Vec<RoundPart>,
 ) {
     let mut seqs: Vec<Vec<u64>> = vec![Vec::new(); active.len()];
+    let paced: Vec<bool> = active.iter().map(|i| inputs[*i].paced).collect();
     let mut fronts: Vec<&mut Piece> = inputs
         .iter_mut()
         .enumerate()
@@ -357,6 +388,9 @@ fn interleave(
     let mut heads: Vec<Option<i64>> = fronts.iter().map(|piece| piece.head(0)).collect();
     for _ in 0..rows_max {
         let Some(next) = (0..fronts.len()).min_by_key(|i| heads[*i].unwrap_or(i64::MAX)) else { break };
+        if paced[next] && heads[next].is_some_and(|time| !limit.allows(time)) {
+            break;
+        }
         seqs[next].push(*next_seq);
         *next_seq += 1;
         heads[next] = fronts[next].head(seqs[next].len());

@@ -16,6 +16,7 @@ use arrow::array::ArrayRef;
 use super::build::Blueprint;
 use super::checkpoint::{Checkpoints, Save};
 use super::holdings::{Holdings, inputs_of, take_back};
+use super::pace::FREE;
 use super::position::incarnation;
 use super::processing_log::Entry;
 use super::purge::Purges;
@@ -29,9 +30,12 @@ use crate::change::{ChangeBatch, RecordSet};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operator::{TableCodec, lookup, scan};
 use crate::state::StateStore;
+use crate::time::NO_TIME;
 
 /// How long a step waits for a changelog.
 const RESTORE_WAIT: Duration = Duration::from_millis(50);
+/// How long a step waits for others to catch up.
+const OUTPACED_WAIT: Duration = Duration::from_millis(5);
 /// How long pull queries wait for the worker's first partitions; a worker that gets none answers then.
 const JOIN_PATIENCE_US: i64 = 10_000_000;
 
@@ -78,6 +82,8 @@ pub struct Session {
     answers_from_us: i64,
     held: bool,
     busy: bool,
+    /// Rows wait for inputs that are behind in event time.
+    outpaced: bool,
     /// Tasks that are being restored; the others work meanwhile.
     recovering: VecDeque<Recovery>,
     checkpoints: Checkpoints,
@@ -99,6 +105,7 @@ impl Session {
             start: config.start,
             read_uncommitted: false,
             client_id,
+            is_patient: !config.blueprint.compares_inputs(),
         })?;
         consumer.subscribe(&config.blueprint.input_topics())?;
         let now_us = config.clock.monotonic_us();
@@ -114,6 +121,7 @@ impl Session {
             answers_from_us: now_us + JOIN_PATIENCE_US,
             held: false,
             busy: false,
+            outpaced: false,
             recovering: VecDeque::new(),
             checkpoints: Checkpoints::default(),
             purges: Purges::default(),
@@ -169,6 +177,7 @@ impl Session {
         if self.busy || !self.recovering.is_empty() {
             return Duration::ZERO;
         }
+        let longest = if self.outpaced { longest.min(OUTPACED_WAIT) } else { longest };
         let mut longest_us = longest.as_micros() as i64;
         if !self.log.is_empty() || self.holdings.tasks.iter().any(Task::is_touched) {
             let since_us = self.config.clock.monotonic_us() - self.last_commit_us;
@@ -182,6 +191,9 @@ impl Session {
 
     /// Leaves the group. What is not committed is lost.
     pub fn leave(mut self) {
+        if let Some(pace) = &self.config.pace {
+            pace.tell(self.index, FREE, self.config.clock.monotonic_us());
+        }
         if self.out.begun {
             // Best effort: the next producer with this id aborts it anyway.
             let _ = self.out.producer.abort();
@@ -234,22 +246,30 @@ impl Session {
         }
         loop {
             let mut left = false;
-            let now_ms = self.config.clock.now_ms();
+            let until = self.until();
             for task in &mut self.holdings.tasks {
-                let mut io = TaskIo {
-                    out: &mut self.out,
-                    metrics: &self.config.metrics,
-                    log: &mut self.log,
-                    coalesce: self.config.coalesce,
-                    now_ms,
-                };
+                let mut io = task_io(&self.config, &mut self.out, &mut self.log, until);
                 left |= task.step(&mut io)?;
                 task.idle(self.config.clock.monotonic_us(), self.config.idle_timeout_ms, &mut io)?;
             }
             if !left || self.commit_due() {
+                let inputs = self.holdings.tasks.iter().flat_map(|task| &task.inputs);
+                self.outpaced = !left && inputs.into_iter().any(|input| input.paced && input.queued() > 0);
                 return Ok(left);
             }
         }
+    }
+
+    /// How far in event time inputs may go that keep pace with others; tells the others about its own.
+    fn until(&self) -> i64 {
+        let Some(pace) = &self.config.pace else { return FREE };
+        let inputs = self.holdings.tasks.iter().flat_map(|task| &task.inputs);
+        let mut place = inputs.map(TaskInput::place).min().unwrap_or(FREE);
+        let blueprint = &self.config.blueprint;
+        if self.recovering.iter().any(|recovery| blueprint.feeds_others(recovery.sub_topology())) {
+            place = NO_TIME;
+        }
+        pace.tell(self.index, place, self.config.clock.monotonic_us())
     }
 
     fn commit_due(&self) -> bool {
@@ -270,13 +290,7 @@ impl Session {
             self.commit()?;
         }
         let now_ms = self.config.clock.now_ms();
-        let mut io = TaskIo {
-            out: &mut self.out,
-            metrics: &self.config.metrics,
-            log: &mut self.log,
-            coalesce: self.config.coalesce,
-            now_ms,
-        };
+        let mut io = task_io(&self.config, &mut self.out, &mut self.log, FREE);
         let mut anything = !io.log.is_empty();
         for task in &mut self.holdings.tasks {
             anything |= task.prepare_commit(&mut io)?;
@@ -436,16 +450,9 @@ impl Session {
     /// Rows of the table that the query keeps, of the partitions owned here: what is processed, committed or not.
     pub fn read(&mut self, keys: Option<&[ArrayRef]>) -> Result<Rows> {
         let (sub_topology, store) = self.config.blueprint.materialization().ok_or_else(no_table)?;
-        let now_ms = self.config.clock.now_ms();
         let mut rows = Rows::default();
         for task in self.holdings.tasks.iter_mut().filter(|task| task.sub_topology == sub_topology) {
-            let mut io = TaskIo {
-                out: &mut self.out,
-                metrics: &self.config.metrics,
-                log: &mut self.log,
-                coalesce: self.config.coalesce,
-                now_ms,
-            };
+            let mut io = task_io(&self.config, &mut self.out, &mut self.log, FREE);
             // Operators write to their stores when they prepare a commit.
             if let Err(error) = task.prepare_commit(&mut io) {
                 self.broken = Some(Error::new(error.kind(), error.message()));
@@ -481,6 +488,11 @@ impl Session {
         });
         self.config.metrics.set_lag(self.index, lag.sum());
     }
+}
+
+/// What tasks need, while they are borrowed themselves.
+fn task_io<'a>(config: &'a WorkerConfig, out: &'a mut WorkerOutput, log: &'a mut Vec<Entry>, until: i64) -> TaskIo<'a> {
+    TaskIo { out, metrics: &config.metrics, log, coalesce: config.coalesce, now_ms: config.clock.now_ms(), until }
 }
 
 fn no_table() -> Error {

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::metrics::QueryMetrics;
+use super::pace::Limit;
 use super::processing_log::Entry;
 use super::progress::Progress;
 use super::round::{RoundPart, TaskInput, any_headers, headers_of, next_round};
@@ -47,6 +48,8 @@ pub struct TaskIo<'a> {
     pub coalesce: bool,
     /// Wall clock.
     pub now_ms: i64,
+    /// How far in event time inputs may go that keep pace with others.
+    pub until: i64,
 }
 
 /// A node of a running sub-topology.
@@ -173,7 +176,8 @@ impl Task {
     /// Processes one round of at most about `rows_max` rows.
     pub fn step_at_most(&mut self, rows_max: usize, io: &mut TaskIo<'_>) -> Result<bool> {
         let logged = io.log.len();
-        let round = next_round(&mut self.inputs, &mut self.next_seq, rows_max, io.log);
+        let limit = Limit { until: io.until, now_ms: io.now_ms };
+        let round = next_round(&mut self.inputs, &mut self.next_seq, rows_max, limit, io.log);
         QueryMetrics::add(&io.metrics.errors, (io.log.len() - logged) as u64);
         self.touched |= io.log.len() > logged;
         let Some(parts) = round else { return Ok(false) };

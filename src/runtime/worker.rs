@@ -15,6 +15,7 @@ use super::build::Blueprint;
 use super::checkpoint::Save;
 use super::metrics::QueryMetrics;
 use super::metrics::watch::worker_span;
+use super::pace::Pace;
 use super::session::Session;
 use super::standby::Standbys;
 use super::survey::{missing_sources, needs_somebody, survey};
@@ -66,6 +67,8 @@ pub struct WorkerConfig {
     pub exactly_once: bool,
     /// Topic for problems of single records.
     pub processing_log: Option<String>,
+    /// Keeps the workers of this process together in event time, if the query needs that.
+    pub pace: Option<Arc<Pace>>,
     /// Where state is kept.
     pub state: StateEnv,
     /// Copies of what other processes' tasks keep, if there are to be any.

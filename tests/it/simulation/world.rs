@@ -8,6 +8,7 @@ use eddyline::broker::memory::{Fault, Faults, MemoryBroker, Step};
 use eddyline::broker::{Broker, OutRecord, Producer, ProducerOptions, Start, TopicPartition};
 use eddyline::error::{Error, Result};
 use eddyline::runtime::checkpoint::Save;
+use eddyline::runtime::pace::Pace;
 use eddyline::runtime::progress::Progress;
 use eddyline::runtime::session::Session;
 use eddyline::runtime::standby::{Follower, Standbys};
@@ -237,6 +238,7 @@ impl<'a> World<'a> {
                 let copies = Standbys::new(blueprint, broker.clone(), clock, metrics.clone(), state.clone());
                 standbys.push(Standby { copies, follower: None });
             }
+            let pace = Pace::of(&query.blueprint.topology, workers);
             for index in 0..workers {
                 let config = WorkerConfig {
                     blueprint: query.blueprint.clone(),
@@ -252,6 +254,7 @@ impl<'a> World<'a> {
                     coalesce: self.terms.coalesce,
                     exactly_once: self.terms.exactly_once,
                     processing_log: Some(processing_log::topic(SERVICE)),
+                    pace: pace.clone(),
                     state: state.clone(),
                     standbys: standbys.get(at).map(|standby| standby.copies.clone()),
                 };
