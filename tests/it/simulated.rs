@@ -51,6 +51,14 @@ fn a_member_that_knows_it_was_expelled_writes_nothing_more() {
     check_plain(3639);
 }
 
+/// A commit between fetching a record that cannot be read and telling so.
+#[test]
+fn a_record_that_cannot_be_read_is_told_of_before_it_is_passed() {
+    for seed in [3468, 3609] {
+        check_with(seed..seed + 1, Options { at_least_once: true, ..Options::default() }, " --at-least-once");
+    }
+}
+
 /// What is promised without transactions is checked in every run: nothing missing, stores as their changelogs.
 #[test]
 fn without_transactions_nothing_is_missing() {
