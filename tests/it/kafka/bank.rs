@@ -194,8 +194,9 @@ fn processes_that_join_and_leave_all_the_time_lose_and_repeat_nothing() {
 #[test]
 fn a_process_that_stands_still_is_fenced_and_comes_back() {
     let bank = Bank::open("still");
-    // Readers wait for what was open when it stopped, and so does the next owner: not for long here.
-    let more = ["--set=kafka.transaction.timeout.ms=2000", "--log-level=warn"];
+    // Readers wait for what was open when it stopped, and so does the next owner: not for long here. Commits are so rare
+    // that something is open at any moment.
+    let more = ["--set=kafka.transaction.timeout.ms=2000", "--set=commit.interval.ms=1000", "--log-level=warn"];
     let log = |number: usize| bank.folder.path().join(format!("log{number}"));
     let start =
         |number: usize| bank.start_with(number, &more, std::fs::File::create(log(number)).expect("a file").into());
