@@ -1,60 +1,49 @@
 //! [`LayeredBase`]: committed state in memory over a local store on disk, within the process's [`MemoryBudget`].
 //!
-//! While the budget allows, memory is *whole*: reads never ask the disk, and a checkpoint writes what changed since the
-//! last one. When the budget asks, the store spills: what is not on disk is written, memory emptied; from then on memory
+//! While the budget allows, memory holds everything: reads never ask the disk, and a checkpoint writes what changed since
+//! the last one. When the budget asks, the store spills: what is not on disk is written, memory emptied; from then on memory
 //! is *part*: what changed since, deletions included, and reads look through it at the disk.
 //!
 //! **Invariant:** memory and disk together hold exactly the committed writes; the disk alone holds at least those before
 //! its mark's position. A disk that fails is given up: a whole memory goes on without it, a part is an error.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
 use super::budget::Share;
-use super::disk::{DiskStore, Write};
+use super::disk::DiskStore;
 use super::mark::{Fingerprint, Mark, Position, STATE_VERSION};
+use super::packed::PackedMap;
 use super::store::{StateBase, Visit};
 use crate::error::Result;
 
-/// What an entry takes besides key and value: its slot in a tree that is two thirds full, rounding of two allocations.
-const ENTRY_BYTES: usize = 88;
-/// What a remembered key takes besides its bytes.
-const KEY_BYTES: usize = 24;
+/// What an entry takes besides key and value.
+const ENTRY_BYTES: usize = 8;
 /// Keys that are taken into memory at once after a restart.
 const LOAD_KEYS: usize = 2000;
 
-type Key = Box<[u8]>;
-
-struct Entry {
-    /// `None` only when memory is part: deleted.
-    value: Option<Box<[u8]>>,
-    /// Not on disk yet; only kept while something is.
-    unsaved: bool,
-}
-
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Memory {
     /// Everything is in memory and nothing of use on disk.
     Whole,
-    /// Everything is in memory, and on disk as well but for these keys, which may repeat.
-    Saved(Vec<Key>),
-    /// Only what changed since the last spill is in memory.
+    /// Everything is in memory, and on disk as well but for what is flagged.
+    Saved,
+    /// Only what changed since the last spill is in memory, flagged if it is not on disk.
     Part,
 }
 
 /// Committed state in memory over disk.
 pub struct LayeredBase {
-    map: BTreeMap<Key, Entry>,
+    /// Flagged: not on disk yet. Flagged without a value: deleted, which the disk does not know yet.
+    map: PackedMap,
     memory: Memory,
     disk: Option<DiskStore>,
     /// Of the checkpoint found on disk, until somebody decides about it.
     found: Option<Mark>,
     /// While the disk is being read into memory: behind which key that goes on.
-    loading: Option<Option<Key>>,
+    loading: Option<Option<Vec<u8>>>,
     fingerprint: Fingerprint,
     share: Share,
-    bytes: usize,
     failed: Cell<bool>,
 }
 
@@ -62,14 +51,13 @@ impl LayeredBase {
     /// Over what `disk` holds, if it fits `fingerprint`; `local` then says up to where.
     pub(super) fn open(disk: DiskStore, fingerprint: Fingerprint, share: Share) -> Self {
         let mut base = Self {
-            map: BTreeMap::new(),
+            map: PackedMap::default(),
             memory: Memory::Whole,
             disk: Some(disk),
             found: None,
             loading: None,
             fingerprint,
             share,
-            bytes: 0,
             failed: Cell::new(false),
         };
         match base.disk.as_ref().map(DiskStore::mark) {
@@ -85,66 +73,8 @@ impl LayeredBase {
         base
     }
 
-    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        use std::collections::btree_map::Entry as Place;
-        let value = value.into_boxed_slice();
-        match self.map.entry(key.into_boxed_slice()) {
-            Place::Occupied(mut place) => {
-                let entry = place.get_mut();
-                self.bytes += value.len();
-                self.bytes -= entry.value.as_ref().map_or(0, |old| old.len());
-                entry.value = Some(value);
-                if let Memory::Saved(unsaved) = &mut self.memory
-                    && !entry.unsaved
-                {
-                    entry.unsaved = true;
-                    let key = place.key().clone();
-                    self.bytes += key.len() + KEY_BYTES;
-                    unsaved.push(key);
-                } else if self.memory == Memory::Part {
-                    entry.unsaved = true;
-                }
-            }
-            Place::Vacant(place) => {
-                self.bytes += place.key().len() + value.len() + ENTRY_BYTES;
-                let mut entry = Entry { value: Some(value), unsaved: false };
-                match &mut self.memory {
-                    Memory::Whole => {}
-                    Memory::Saved(unsaved) => {
-                        entry.unsaved = true;
-                        self.bytes += place.key().len() + KEY_BYTES;
-                        unsaved.push(place.key().clone());
-                    }
-                    Memory::Part => entry.unsaved = true,
-                }
-                place.insert(entry);
-            }
-        }
-    }
-
-    fn delete(&mut self, key: Vec<u8>) {
-        if self.memory == Memory::Part {
-            let key = key.into_boxed_slice();
-            let added = key.len() + ENTRY_BYTES;
-            match self.map.insert(key, Entry { value: None, unsaved: true }) {
-                Some(old) => self.bytes -= old.value.map_or(0, |value| value.len()),
-                None => self.bytes += added,
-            }
-            return;
-        }
-        let Some((key, old)) = self.map.remove_entry(key.as_slice()) else { return };
-        self.bytes -= key.len() + old.value.map_or(0, |value| value.len()) + ENTRY_BYTES;
-        if let Memory::Saved(unsaved) = &mut self.memory
-            && !old.unsaved
-        {
-            self.bytes += key.len() + KEY_BYTES;
-            unsaved.push(key);
-        }
-    }
-
     fn forget_memory(&mut self) {
         self.map.clear();
-        self.bytes = 0;
         self.loading = None;
         self.share.update(0);
     }
@@ -153,35 +83,13 @@ impl LayeredBase {
     fn save(&mut self, mark: Option<&Mark>) -> Result<()> {
         let Some(disk) = &self.disk else { return Ok(()) };
         let map = &self.map;
-        match &mut self.memory {
-            Memory::Whole => {
-                let writes = map.iter().map(|(key, entry)| (&**key, entry.value.as_deref()));
-                disk.write(writes, self.bytes, mark)?;
-                self.memory = Memory::Saved(Vec::new());
-            }
-            Memory::Saved(unsaved) => {
-                let remembered: usize = unsaved.iter().map(|key| key.len() + KEY_BYTES).sum();
-                unsaved.sort_unstable();
-                unsaved.dedup();
-                let value = |key: &Key| map.get(key).and_then(|entry| entry.value.as_deref());
-                let size = |key: &Key| key.len() + value(key).map_or(0, <[u8]>::len);
-                let bytes = unsaved.iter().map(size).sum();
-                disk.write(unsaved.iter().map(|key| (&**key, value(key))), bytes, mark)?;
-                for key in unsaved.drain(..) {
-                    if let Some(entry) = self.map.get_mut(&key) {
-                        entry.unsaved = false;
-                    }
-                }
-                unsaved.shrink_to(1024);
-                self.bytes -= remembered;
-            }
-            Memory::Part => {
-                let unsaved = || map.iter().filter(|(_, entry)| entry.unsaved);
-                let bytes = unsaved().map(|(key, entry)| weight(key, entry) - ENTRY_BYTES).sum();
-                let writes = unsaved().map(|(key, entry)| -> Write<'_> { (&**key, entry.value.as_deref()) });
-                disk.write(writes, bytes, mark)?;
-                self.map.values_mut().for_each(|entry| entry.unsaved = false);
-            }
+        if self.memory == Memory::Whole {
+            disk.write(map.iter().map(|(key, entry)| (key, entry.value)), map.bytes(), mark)?;
+            self.memory = Memory::Saved;
+        } else {
+            let size = |(key, value): (&[u8], Option<&[u8]>)| key.len() + value.map_or(0, <[u8]>::len);
+            disk.write(map.flagged(), map.flagged().map(size).sum(), mark)?;
+            self.map.settle();
         }
         Ok(())
     }
@@ -193,7 +101,7 @@ impl LayeredBase {
         if self.disk.is_none() || self.map.is_empty() {
             return Ok(());
         }
-        let bytes = self.bytes;
+        let bytes = self.map.bytes();
         if let Err(error) = self.save(None) {
             return self.disk_failed(error);
         }
@@ -213,14 +121,13 @@ impl LayeredBase {
             tracing::warn!(store = disk.name(), %error, "local store failed, its query goes on without it");
             disk.abandon();
         }
-        if let Memory::Saved(unsaved) = std::mem::replace(&mut self.memory, Memory::Whole) {
-            self.bytes -= unsaved.iter().map(|key| key.len() + KEY_BYTES).sum::<usize>();
-        }
+        self.map.settle();
+        self.memory = Memory::Whole;
         Ok(())
     }
 
     fn account(&mut self) -> Result<()> {
-        if self.share.update(self.bytes) { self.spill() } else { Ok(()) }
+        if self.share.update(self.map.bytes()) { self.spill() } else { Ok(()) }
     }
 
     /// What came of reading the disk; a failure condemns the local store.
@@ -233,70 +140,47 @@ impl LayeredBase {
 
     /// Takes the next `max` keys of the disk into memory; after the last one memory is whole.
     fn load(&mut self, max: usize) -> Result<()> {
-        use std::collections::btree_map::Entry as Place;
         let (Some(disk), Some(loading)) = (&self.disk, &mut self.loading) else { return Ok(()) };
         let from = loading.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut last = None;
         let mut count = 0;
         for entry in disk.range(from, Bound::Unbounded).take(max) {
             let (key, value) = entry?;
-            last = Some(Key::from(&*key));
             count += 1;
-            if let Place::Vacant(place) = self.map.entry((*key).into()) {
-                let entry = Entry { value: Some((*value).into()), unsaved: false };
-                self.bytes += weight(place.key(), &entry);
-                place.insert(entry);
+            // What changed since is newer.
+            if self.map.get(&key).is_none() {
+                self.map.insert(&key, Some(&value), false);
             }
+            last = Some(key.to_vec());
         }
         if count == max {
             *loading = last;
         } else {
             self.loading = None;
-            self.become_whole();
+            self.memory = Memory::Saved;
         }
         self.account()
     }
-
-    /// All that is on disk is in memory as well.
-    fn become_whole(&mut self) {
-        let mut unsaved = Vec::new();
-        let bytes = &mut self.bytes;
-        self.map.retain(|key, entry| {
-            if entry.unsaved {
-                *bytes += key.len() + KEY_BYTES;
-                unsaved.push(key.clone());
-            }
-            if entry.value.is_none() {
-                *bytes -= key.len() + ENTRY_BYTES;
-            }
-            entry.value.is_some()
-        });
-        self.memory = Memory::Saved(unsaved);
-    }
-}
-
-fn weight(key: &Key, entry: &Entry) -> usize {
-    key.len() + entry.value.as_ref().map_or(0, |value| value.len()) + ENTRY_BYTES
 }
 
 impl StateBase for LayeredBase {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         match (self.map.get(key), &self.disk) {
-            (Some(entry), _) => Ok(entry.value.as_ref().map(|value| value.to_vec())),
+            (Some(entry), _) => Ok(entry.value.map(<[u8]>::to_vec)),
             (None, Some(disk)) if self.memory == Memory::Part => self.noted(disk.get(key)),
             (None, _) => Ok(None),
         }
     }
 
     fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, visit: &mut Visit<'_>) -> Result<()> {
-        let mut recent = self.map.range::<[u8], _>((from, to)).peekable();
+        let mut recent = self.map.range(from, to).peekable();
         if let (Some(disk), Memory::Part) = (&self.disk, &self.memory) {
             for entry in disk.range(from, to) {
                 let (key, value) = self.noted(entry)?;
                 let mut shadowed = false;
-                while let Some((newer, entry)) = recent.next_if(|(newer, _)| ***newer <= *key) {
-                    shadowed = **newer == *key;
-                    if let Some(value) = &entry.value
+                while let Some((newer, entry)) = recent.next_if(|(newer, _)| **newer <= *key) {
+                    shadowed = *newer == *key;
+                    if let Some(value) = entry.value
                         && visit(newer, value).is_break()
                     {
                         return Ok(());
@@ -308,7 +192,7 @@ impl StateBase for LayeredBase {
             }
         }
         for (key, entry) in recent {
-            if let Some(value) = &entry.value
+            if let Some(value) = entry.value
                 && visit(key, value) == ControlFlow::Break(())
             {
                 break;
@@ -322,16 +206,17 @@ impl StateBase for LayeredBase {
             self.discard_local("nobody asked for it");
         }
         for (key, value) in writes {
-            match value {
-                Some(value) => self.put(key, value),
-                None => self.delete(key),
-            }
+            match (value, self.memory) {
+                (Some(value), memory) => self.map.insert(&key, Some(&value), memory != Memory::Whole),
+                (None, Memory::Whole) => self.map.remove(&key),
+                (None, _) => self.map.insert(&key, None, true),
+            };
         }
         self.account()
     }
 
     fn memory_bytes(&self) -> usize {
-        self.bytes
+        self.map.bytes()
     }
 
     fn rows(&self) -> usize {

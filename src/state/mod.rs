@@ -13,6 +13,7 @@ pub mod keys;
 mod layered;
 mod mark;
 pub mod memory;
+mod packed;
 pub mod rows;
 pub mod store;
 #[cfg(test)]
