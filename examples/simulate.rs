@@ -2,6 +2,8 @@
 //!
 //! - `simulate --seeds 2000 [--from N]` runs seeds and prints those that failed;
 //! - `simulate --seed N [-v]` repeats one, with `-v` telling what happens;
+//! - `--at-least-once` runs all of them without transactions, `--plain` without small queues and processes that stand
+//!   still, as seeds up to 6000 were when they found something first;
 //! - `--shape NAME` takes only queries of that shape, `--mutation NAME` makes the broker wrong on purpose.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,25 +20,30 @@ use simulation::{Mutation, Options, Report, run};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const USAGE: &str =
-    "usage: simulate [--seeds COUNT] [--from N] [--seed N] [-v] [--shape NAME] [--mutation NAME] [--threads N]";
+const USAGE: &str = "usage: simulate [--seeds COUNT] [--from N] [--seed N] [-v] [--shape NAME] [--mutation NAME] [--at-least-once] [--plain] [--threads N]";
 
 struct Args {
     from: u64,
     seeds: u64,
     threads: usize,
     verbose: bool,
+    at_least_once: bool,
+    plain: bool,
     shape: Option<String>,
     mutation: Mutation,
 }
 
 fn args() -> Option<Args> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut args = Args { from: 0, seeds: 200, threads: cores, verbose: false, shape: None, mutation: Mutation::None };
+    let (shape, mutation) = (None, Mutation::None);
+    let (verbose, at_least_once, plain) = (false, false, false);
+    let mut args = Args { from: 0, seeds: 200, threads: cores, verbose, at_least_once, plain, shape, mutation };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "-v" => args.verbose = true,
+            "--plain" => args.plain = true,
+            "--at-least-once" => args.at_least_once = true,
             "--seeds" => args.seeds = words.next()?.parse().ok()?,
             "--from" => args.from = words.next()?.parse().ok()?,
             "--seed" => (args.from, args.seeds) = (words.next()?.parse().ok()?, 1),
@@ -66,7 +73,8 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    let options = Options { mutation: args.mutation, shape: args.shape.as_deref(), verbose: args.verbose };
+    let Args { mutation, at_least_once, plain, verbose, .. } = args;
+    let options = Options { mutation, shape: args.shape.as_deref(), at_least_once, plain, verbose };
     let started = Instant::now();
     let next = AtomicU64::new(args.from);
     let (failures, records) = (AtomicUsize::new(0), AtomicUsize::new(0));

@@ -4,6 +4,7 @@
 //! handle to it.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -131,6 +132,16 @@ impl MemoryBroker {
         self.log.settle_orphan(transactional_id)
     }
 
+    /// Partitions and keys of records that somebody wrote without a transaction after its group had expelled it.
+    pub fn strays(&self) -> BTreeSet<(TopicPartition, Vec<u8>)> {
+        self.log.strays()
+    }
+
+    /// How often somebody did that who had been told before, by [`Poll::lost`].
+    pub fn wilful_strays(&self) -> usize {
+        self.log.wilful_strays()
+    }
+
     /// Compacts the compacted topics now.
     pub fn compact(&self) -> Result<()> {
         self.log.compact()
@@ -236,6 +247,7 @@ impl Producer for FaultyProducer {
         if self.transactional {
             self.inner.announce(offsets, group)?;
         } else {
+            self.inner.note_strays(group);
             self.inner.flush(Duration::ZERO)?;
         }
         match self.fate.ask(Step::BeforeCommit)? {

@@ -138,6 +138,8 @@ pub struct Poll {
     pub assigned: Vec<TopicPartition>,
     /// Partitions taken from this member: commit before the next poll, or lose the work.
     pub revoked: Vec<TopicPartition>,
+    /// Those in `revoked` may have another owner already, as the group lost patience: nothing of theirs may be written.
+    pub lost: bool,
 }
 
 /// Reads partitions, by group or by assignment.
@@ -153,7 +155,7 @@ pub trait Consumer: Send {
     fn poll(&mut self, max_records: usize, timeout: Duration) -> Result<Poll>;
     /// The next record of the partition is to be this one.
     fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<()>;
-    /// No more records of these partitions until resumed.
+    /// No more records of these partitions until resumed, or taken away: one that comes back is not paused.
     fn pause(&mut self, partitions: &[TopicPartition]) -> Result<()>;
     /// Records of these partitions again.
     fn resume(&mut self, partitions: &[TopicPartition]) -> Result<()>;

@@ -22,6 +22,7 @@ use crate::runtime::sink::SinkWriter;
 use crate::runtime::standby::Standbys;
 use crate::runtime::survey;
 use crate::runtime::task::Output;
+use crate::runtime::throttle::QueueLimits;
 use crate::runtime::worker::{self, WorkerConfig, WorkerHandle};
 use crate::runtime::{Blueprint, QueryMetrics};
 use crate::state::StateEnv;
@@ -332,6 +333,7 @@ impl Live {
             start: properties.start(),
             commit_interval_ms: properties.number("commit.interval.ms").max(1),
             commit_records_max: properties.number("commit.max.records").max(1) as u64,
+            queue_limits: QueueLimits::default(),
             idle_timeout_ms: properties.number("idle.timeout.ms"),
             coalesce: properties.number("cache.max.bytes.buffering") > 0,
             exactly_once: !properties.get("processing.guarantee").eq_ignore_ascii_case("at_least_once"),

@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::Formats;
 use crate::plan::topology::SourceSpec;
 use crate::runtime::Blueprint;
+use crate::runtime::position::check_format;
 use crate::runtime::restore::peek;
 use crate::runtime::session::read_table;
 use crate::runtime::source::SourceReader;
@@ -72,6 +73,10 @@ fn elsewhere(
 ) -> Result<ChangeBatch> {
     let mut store = blueprint.stores(sub_topology, partition, &StateEnv::memory()).swap_remove(index);
     if let Some(topic) = blueprint.changelog_topic(sub_topology, index) {
+        let inputs: Vec<_> =
+            blueprint.topics_of(sub_topology).map(|topic| TopicPartition::new(topic, partition)).collect();
+        let committed = broker.committed(&blueprint.prefix, &inputs)?;
+        committed.iter().try_for_each(|committed| check_format(blueprint, sub_topology, committed))?;
         let changelog = TopicPartition::new(topic, partition);
         peek(broker, clock, changelog, &mut store)?;
     }

@@ -179,6 +179,13 @@ impl Blueprint {
         })
     }
 
+    /// Whether tasks of a sub-topology go on from more than offsets: from changelogs, or within a repartition record.
+    pub fn keeps_anything(&self, sub_topology: usize) -> bool {
+        let sub = &self.topology.sub_topologies[sub_topology];
+        sub.stores.iter().any(|store| !matches!(store.changelog, Changelog::None))
+            || sub.nodes.iter().any(|node| matches!(node.spec, OperatorSpec::RepartitionSource { .. }))
+    }
+
     /// The changelog topic of a store, if it has one.
     pub fn changelog_topic(&self, sub_topology: usize, store: usize) -> Option<String> {
         let spec = &self.topology.sub_topologies[sub_topology].stores[store];

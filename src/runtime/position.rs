@@ -5,12 +5,13 @@
 
 use std::hash::Hasher;
 
+use super::build::Blueprint;
 use super::metrics::QueryMetrics;
 use super::processing_log::Entry;
-use super::progress::Progress;
+use super::progress::{Progress, STATE_FORMAT};
 use super::worker::WorkerConfig;
 use crate::broker::{CommittedOffset, Start, TopicPartition};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Where an input starts or goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,7 @@ pub fn position_of(
         let offset = if config.start == Start::Latest && !whole { end } else { first };
         return Ok(Position { offset, progress: Progress { topic, ..Progress::default() } });
     };
+    check_format(&config.blueprint, sub_topology, committed)?;
     let progress = Progress::from_metadata(&committed.metadata);
     let (offset, lost) = judge(committed.offset, progress.topic, topic, first, end);
     let Some(lost) = lost else {
@@ -60,6 +62,24 @@ pub fn position_of(
         value: None,
     });
     Ok(Position { offset, progress: Progress { rows_done: 0, topic, ..progress } })
+}
+
+/// Refuses what another build left if this one could not read it: state, or a place within a repartition record. A
+/// sub-topology that keeps nothing goes on from the offset, whoever committed it.
+pub fn check_format(blueprint: &Blueprint, sub_topology: usize, committed: &CommittedOffset) -> Result<()> {
+    let Some(format) = Progress::format_of(&committed.metadata) else { return Ok(()) };
+    if format == STATE_FORMAT || !blueprint.keeps_anything(sub_topology) {
+        return Ok(());
+    }
+    let (query, at) = (&blueprint.query_id, &committed.partition);
+    let message = format!(
+        "query {query} has state of format {format} on the broker (found with the offset of {at}), this build reads \
+         format {STATE_FORMAT}"
+    );
+    Err(Error::data(message).hint(
+        "Run the build that wrote it, or DROP what the query fills and CREATE it again: it starts afresh from its \
+         sources.",
+    ))
 }
 
 /// Where an input goes on that was committed at `offset` of the topic `then`, in the topic `now` with records from

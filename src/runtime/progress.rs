@@ -1,6 +1,17 @@
-//! [`Progress`]: what is committed with each input offset, as the offset's metadata.
+//! [`Progress`]: what is committed with each input offset, as the offset's metadata; [`STATE_FORMAT`]: of what a query
+//! keeps on the broker.
+//!
+//! **Invariant:** the text begins with the format of the changelogs and repartition topics that were written in the same
+//! commit. So whoever becomes the owner of a partition knows it before it reads a changelog.
 
 use crate::time::NO_TIME;
+
+/// Format of changelogs, of repartition topics and of the text in here. To be raised with every change after which a
+/// build could not read what the one before it wrote; [`crate::state::STATE_VERSION`] is that of local checkpoints, which
+/// follow it.
+///
+/// 1 was several layouts of rows and of join buffers, which nothing told apart.
+pub const STATE_FORMAT: u32 = 2;
 
 /// A task's committed progress on one input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,15 +35,21 @@ impl Default for Progress {
 impl Progress {
     /// Its text.
     pub fn to_metadata(self) -> String {
-        format!("1;{};{};{};{:x}", self.epoch, self.rows_done, self.stream_time, self.topic)
+        format!("{STATE_FORMAT};{};{};{};{:x}", self.epoch, self.rows_done, self.stream_time, self.topic)
     }
 
-    /// Reads the text; foreign text counts as no progress.
+    /// The format that a text says it is of; `None` of foreign text, as there is after offsets were set by hand.
+    pub fn format_of(text: &str) -> Option<u32> {
+        text.split_once(';')?.0.parse().ok()
+    }
+
+    /// Reads the text; foreign text, or one of another format, counts as no progress.
     pub fn from_metadata(text: &str) -> Self {
         let mut parts = text.split(';');
-        if parts.next() != Some("1") {
+        if Self::format_of(text) != Some(STATE_FORMAT) {
             return Self::default();
         }
+        parts.next();
         let mut next = || parts.next();
         let parsed = (|| {
             Some(Self {
@@ -54,8 +71,18 @@ mod tests {
     fn survives_as_metadata() {
         let progress = Progress { epoch: 7, rows_done: 3, stream_time: -5, topic: u64::MAX };
         assert_eq!(Progress::from_metadata(&progress.to_metadata()), progress);
-        // As it was written before topics were told apart.
-        assert_eq!(Progress::from_metadata("1;7;3;-5"), Progress { topic: 0, ..progress });
+        assert_eq!(Progress::from_metadata("2;7;3;-5"), Progress { topic: 0, ..progress });
         assert_eq!(Progress::from_metadata("something else"), Progress::default());
+    }
+
+    #[test]
+    fn tells_its_format() {
+        assert_eq!(Progress::format_of(&Progress::default().to_metadata()), Some(STATE_FORMAT));
+        assert_eq!(Progress::format_of("1;7;3;-5"), Some(1));
+        assert_eq!(Progress::format_of("17;whatever comes later"), Some(17));
+        for foreign in ["", "7", "note; by hand", ";1"] {
+            assert_eq!(Progress::format_of(foreign), None, "{foreign}");
+        }
+        assert_eq!(Progress::from_metadata("1;7;3;-5"), Progress::default(), "what it means is not known");
     }
 }

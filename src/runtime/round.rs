@@ -179,7 +179,7 @@ impl TaskInput {
     /// Drops finished pieces; hands over what could not be read in front of the position.
     fn finish(&mut self, log: &mut Vec<Entry>) {
         while let Some(piece) = self.pieces.front_mut() {
-            let (position, _) = piece.position();
+            let (position, _) = piece.reached();
             while piece.errors.front().is_some_and(|error| error.offset < position) {
                 log.extend(piece.errors.pop_front());
             }
@@ -205,7 +205,8 @@ fn repartitioned(
     let mut skipped = (0, 0);
     for i in 0..set.len() {
         let Some(bytes) = set.values.get(i) else { continue };
-        let batch = internal::decode_batch(bytes, schema.clone())?;
+        let whose = || format!("record {} of {}-{}", set.offsets[i], set.topic, set.partition);
+        let batch = internal::decode_batch(bytes, schema.clone()).map_err(|error| error.context(whose()))?;
         let skip = std::mem::take(rows_to_skip).min(batch.len());
         if skip > 0 {
             skipped = (i as u32, skip);
@@ -278,7 +279,13 @@ fn decoded(feeds: &mut [(usize, Reader)], set: &Arc<RecordSet>, next_offset: i64
 }
 
 impl Piece {
+    /// What is committed: not past a record that could not be read as long as nobody was told so.
     fn position(&self) -> (i64, usize) {
+        let reached = self.reached();
+        self.errors.front().map_or(reached, |error| reached.min((error.offset, 0)))
+    }
+
+    fn reached(&self) -> (i64, usize) {
         match self.records.get(self.cursor) {
             None => (self.next_offset, 0),
             Some(record) => {
@@ -403,5 +410,49 @@ fn interleave(
             *next_seq += 1;
         }
         piece.take(&seq, parts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_committed_is_not_past_what_nobody_was_told_of() {
+        let mut set = RecordSet::new("a".into(), 0);
+        for offset in 5..8 {
+            set.push(offset, 0, None, None, Vec::new());
+        }
+        let error = |offset| Entry {
+            kind: "deserialization",
+            topic: "a".to_owned(),
+            partition: 0,
+            offset,
+            place: "value".to_owned(),
+            reason: "no JSON".to_owned(),
+            key: None,
+            value: None,
+        };
+        let mut input = TaskInput::new("a".into(), Vec::new(), 5, 0);
+        input.pieces.push_back(Piece {
+            set: Arc::new(set),
+            feeds: Vec::new(),
+            records: vec![1],
+            skipped: (0, 0),
+            times: vec![0],
+            cursor: 0,
+            next_offset: 8,
+            bytes: 0,
+            errors: [error(5), error(7)].into(),
+        });
+        let mut log = Vec::new();
+        assert_eq!(input.position(), (5, 0), "fetched, and nothing else");
+        input.finish(&mut log);
+        assert_eq!((input.position(), log.len()), ((6, 0), 1));
+        input.pieces[0].cursor = 1;
+        assert_eq!(input.position(), (7, 0));
+        input.finish(&mut log);
+        input.next_offset = 8;
+        assert_eq!((input.position(), log.len()), ((8, 0), 2));
     }
 }

@@ -136,7 +136,11 @@ impl Session {
         let poll = self.consumer.poll(records_max, self.patience(wait))?;
         if !poll.revoked.is_empty() {
             self.config.metrics.partitions_revoked(&poll.revoked);
-            self.commit_and(Save::All)?;
+            if poll.lost {
+                self.check_nothing_open()?;
+            } else {
+                self.commit_and(Save::All)?;
+            }
             self.recovering.retain(|recovery| !recovery.inputs().iter().any(|input| poll.revoked.contains(input)));
             self.holdings.revoke(&poll.revoked);
         }
@@ -419,7 +423,7 @@ impl Session {
     fn throttle(&mut self) -> Result<()> {
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
         let inputs = self.holdings.tasks.iter().flat_map(|task| &task.inputs);
-        let throttle = Throttle::new(inputs.map(TaskInput::queued_bytes));
+        let throttle = Throttle::new(self.config.queue_limits, inputs.map(TaskInput::queued_bytes));
         for task in &self.holdings.tasks {
             for (input, partition) in task.inputs.iter().zip(inputs_of(task)) {
                 let is_paused = self.holdings.paused.contains(&partition);
@@ -463,6 +467,16 @@ impl Session {
     /// After a failed read the session is over.
     fn check(&self) -> Result<()> {
         self.broken.as_ref().map_or(Ok(()), |error| Err(Error::new(error.kind(), error.message())))
+    }
+
+    /// The partitions have other owners, who may be at work already. With transactions the broker would refuse a commit;
+    /// without, nothing would keep changelog records of this member from standing behind those of its successor.
+    fn check_nothing_open(&self) -> Result<()> {
+        if !self.out.begun && self.log.is_empty() && !self.holdings.tasks.iter().any(Task::is_touched) {
+            return Ok(());
+        }
+        let what = format!("group {} has given the partitions to others", self.config.group);
+        Err(Error::new(ErrorKind::Fenced, what))
     }
 
     fn report_lag(&self) {

@@ -19,6 +19,7 @@ use super::pace::Pace;
 use super::session::Session;
 use super::standby::Standbys;
 use super::survey::{missing_sources, needs_somebody, survey};
+use super::throttle::QueueLimits;
 use crate::broker::{Broker, Start};
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
@@ -56,6 +57,8 @@ pub struct WorkerConfig {
     pub commit_interval_ms: i64,
     /// Records after which a commit is due before its time.
     pub commit_records_max: u64,
+    /// How far inputs are read ahead.
+    pub queue_limits: QueueLimits,
     /// See [`Task::idle`]; 0 turns it off.
     pub idle_timeout_ms: i64,
     /// Whether updates of one key are held back until the commit.

@@ -400,12 +400,12 @@ mod tests {
     }
 
     fn check(map: &PackedMap) {
-        let cost = |(bound, leaf): (&Box<[u8]>, &Leaf)| leaf.cost() + LEAF_COST + bound.len();
-        assert_eq!(map.bytes() + LEAF_COST, map.leaves.iter().map(cost).sum::<usize>());
+        let costs = map.leaves.iter().map(|(bound, leaf)| leaf.cost() + LEAF_COST + bound.len());
+        assert_eq!(map.bytes() + LEAF_COST, costs.sum::<usize>());
         assert_eq!(map.len(), map.leaves.values().map(|leaf| leaf.places.len()).sum::<usize>());
         for (bound, leaf) in map.leaves.iter().skip(1) {
             assert!(!leaf.places.is_empty(), "no leaf but the first is empty");
-            assert!(&*leaf.entry(0).0 >= &**bound);
+            assert!(leaf.entry(0).0 >= &**bound);
             let used: usize = (0..leaf.places.len()).map(|at| leaf.size(at)).sum();
             assert_eq!(used + leaf.waste, leaf.data.len());
         }

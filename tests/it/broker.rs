@@ -429,6 +429,77 @@ fn seek_pause_and_resume(broker: &dyn Broker, p: &str) {
     assert!(consumer.seek(&at("elsewhere", 0), 0).is_err());
 }
 
+fn what_waits_while_paused_comes_once_and_a_seek_leaves_it_behind(broker: &dyn Broker, p: &str) {
+    create(broker, p, 1);
+    let all: Vec<String> = (0..60).map(|n| format!("v{n}")).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    write(broker, p, 0, &all[..50]);
+    let mut consumer = broker.consumer(&ConsumerOptions::default()).unwrap();
+    consumer.assign(&[(at(p, 0), Start::Earliest)]).unwrap();
+    let mut got = Vec::new();
+    while got.is_empty() {
+        got = records(&consumer.poll(5, SHORT).unwrap());
+    }
+    let taken = got.len();
+    assert_eq!(values(&got), &all[..taken]);
+    // More is on its way or here already.
+    consumer.pause(&[at(p, 0)]).unwrap();
+    write(broker, p, 0, &all[50..]);
+    for _ in 0..4 {
+        assert!(records(&consumer.poll(1000, SHORT).unwrap()).is_empty());
+    }
+    consumer.resume(&[at(p, 0)]).unwrap();
+    assert_eq!(values(&take(&mut *consumer, 60 - taken)), &all[taken..]);
+    consumer.seek(&at(p, 0), 10).unwrap();
+    let mut got = Vec::new();
+    while got.is_empty() {
+        got = records(&consumer.poll(5, SHORT).unwrap());
+    }
+    assert_eq!(values(&got), &all[10..10 + got.len()]);
+    consumer.pause(&[at(p, 0)]).unwrap();
+    for _ in 0..4 {
+        assert!(records(&consumer.poll(1000, SHORT).unwrap()).is_empty());
+    }
+    consumer.seek(&at(p, 0), 30).unwrap();
+    assert!(records(&consumer.poll(1000, SHORT).unwrap()).is_empty(), "a seek does not resume");
+    consumer.resume(&[at(p, 0)]).unwrap();
+    assert_eq!(values(&take(&mut *consumer, 30)), &all[30..]);
+}
+
+fn a_partition_that_comes_back_is_not_paused(broker: &dyn Broker, p: &str) {
+    create(broker, p, 2);
+    let topics = [p.to_owned()];
+    let mut first = member(broker, p, "first");
+    first.subscribe(&topics).unwrap();
+    share_out(&mut [&mut first]);
+    write(broker, p, 0, &["before"]);
+    assert_eq!(values(&take(&mut *first, 1)), ["before"]);
+    first.pause(&[at(p, 0)]).unwrap();
+    write(broker, p, 0, &["while paused"]);
+    for _ in 0..4 {
+        assert!(records(&first.poll(1000, SHORT).unwrap()).is_empty());
+    }
+    let mut second = member(broker, p, "second");
+    second.subscribe(&topics).unwrap();
+    let mut all = Vec::new();
+    for _ in 0..PATIENCE {
+        second.poll(1000, SHORT).unwrap();
+        if !first.poll(1000, SHORT).unwrap().revoked.is_empty() {
+            break;
+        }
+    }
+    second.close();
+    for _ in 0..PATIENCE {
+        all.extend(first.poll(1000, SHORT).unwrap().assigned);
+        if all.len() == 2 {
+            break;
+        }
+    }
+    assert_eq!(all.len(), 2);
+    first.seek(&at(p, 0), 1).unwrap();
+    assert_eq!(values(&take(&mut *first, 1)), ["while paused"]);
+}
+
 fn a_member_seeks_between_being_given_partitions_and_reading(broker: &dyn Broker, p: &str) {
     create(broker, p, 1);
     write(broker, p, 0, &["1", "2", "3"]);
@@ -568,6 +639,8 @@ macro_rules! whole_suite {
             an_older_producer_is_fenced,
             a_new_member_goes_on_where_the_last_one_committed,
             seek_pause_and_resume,
+            a_partition_that_comes_back_is_not_paused,
+            what_waits_while_paused_comes_once_and_a_seek_leaves_it_behind,
             a_member_seeks_between_being_given_partitions_and_reading,
             a_partition_is_drained_after_its_last_record,
             workers_come_and_go_and_every_record_is_copied_once,

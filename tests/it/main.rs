@@ -14,3 +14,4 @@ mod sql_scripts;
 mod state;
 mod support;
 mod tidy;
+mod upgrade;

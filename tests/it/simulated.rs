@@ -6,9 +6,18 @@ use crate::simulation::{Mutation, Options, run};
 const SEEDS_FOR_MUTATIONS: u64 = 400;
 
 fn check(seeds: std::ops::Range<u64>) {
+    check_with(seeds, Options::default(), "");
+}
+
+/// A seed that found something before there were small queues and processes that stand still.
+fn check_plain(seed: u64) {
+    check_with(seed..seed + 1, Options { plain: true, ..Options::default() }, " --plain");
+}
+
+fn check_with(seeds: std::ops::Range<u64>, options: Options<'_>, flags: &str) {
     for seed in seeds {
-        let repeat = format!("cargo run --release --example simulate -- --seed {seed} -v");
-        let ran = std::panic::catch_unwind(|| run(seed, Options::default()));
+        let repeat = format!("cargo run --release --example simulate -- --seed {seed}{flags} -v");
+        let ran = std::panic::catch_unwind(|| run(seed, options));
         match ran {
             Ok(Ok(_)) => {}
             Ok(Err(difference)) => panic!("seed {seed}: {difference}\nrepeat it with: {repeat}"),
@@ -32,7 +41,28 @@ fn seeds_100_to_199_bring_what_runs_without_trouble_bring() {
 /// Sessions that end twice in the middle of one repartition record.
 #[test]
 fn a_record_that_is_half_done_twice_is_done_once() {
-    check(3003..3004);
+    check_plain(3003);
+}
+
+/// Without transactions, and a member that learns that the group has expelled it: it must not write to changelogs that
+/// its successor reads already.
+#[test]
+fn a_member_that_knows_it_was_expelled_writes_nothing_more() {
+    check_plain(3639);
+}
+
+/// A commit between fetching a record that cannot be read and telling so.
+#[test]
+fn a_record_that_cannot_be_read_is_told_of_before_it_is_passed() {
+    for seed in [3468, 3609] {
+        check_with(seed..seed + 1, Options { at_least_once: true, ..Options::default() }, " --at-least-once");
+    }
+}
+
+/// What is promised without transactions is checked in every run: nothing missing, stores as their changelogs.
+#[test]
+fn without_transactions_nothing_is_missing() {
+    check_with(200..260, Options { at_least_once: true, ..Options::default() }, " --at-least-once");
 }
 
 #[test]

@@ -142,7 +142,7 @@ impl KafkaConsumer {
             Some(Rebalance::Revoke) if !self.slots.is_empty() => {
                 self.answer = Some(Answer::Unassign);
                 let revoked = self.slots.iter().map(|slot| slot.partition.clone()).collect();
-                Ok(Poll { revoked, ..Poll::default() })
+                Ok(Poll { revoked, lost: self.native.assignment_lost(), ..Poll::default() })
             }
             Some(Rebalance::Assign(_)) => {
                 self.slots.clear();

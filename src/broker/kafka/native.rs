@@ -441,6 +441,12 @@ impl NativeConsumer {
         check(unsafe { sys::rd_kafka_assign(self.native(), list) })
     }
 
+    /// Whether the partitions that are to be given up went to others before this member knew.
+    pub(super) fn assignment_lost(&self) -> bool {
+        // SAFETY: the client is alive.
+        unsafe { sys::rd_kafka_assignment_lost(self.native()) != 0 }
+    }
+
     pub(super) fn seek(&self, partitions: &TopicPartitionList, timeout: Duration) -> Result<(), Failure> {
         // SAFETY: both handles are alive; the error object is taken over; the list has the elements it counts.
         unsafe {

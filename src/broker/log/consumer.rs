@@ -284,7 +284,11 @@ impl Consumer for LogConsumer {
                     self.member = None;
                     self.join();
                 }
-                Ok(Poll { revoked, ..Poll::default() })
+                let lost = !revoked.is_empty();
+                if let Some(member) = self.member.as_ref().filter(|_| lost) {
+                    lock(&self.log.state).told.insert(member.clone());
+                }
+                Ok(Poll { revoked, lost, ..Poll::default() })
             }
         }
     }

@@ -16,7 +16,7 @@ mod producer;
 mod tests;
 mod transaction;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -91,6 +91,11 @@ struct State {
     transactions: BTreeMap<String, Transaction>,
     /// Members whose process died without leaving their group.
     dead: Vec<(String, group::MemberId)>,
+    /// Partitions and keys that a former member wrote to without a transaction.
+    strays: BTreeSet<(TopicPartition, Vec<u8>)>,
+    /// Former members that know, and how often one of those wrote nevertheless.
+    told: BTreeSet<group::MemberId>,
+    wilful: usize,
     hot: Hot,
 }
 
@@ -247,6 +252,16 @@ impl Log {
             }
         }
         self.changed.notify_all();
+    }
+
+    /// See [`super::memory::MemoryBroker::wilful_strays`].
+    pub(super) fn wilful_strays(&self) -> usize {
+        lock(&self.state).wilful
+    }
+
+    /// See [`super::memory::MemoryBroker::strays`].
+    pub(super) fn strays(&self) -> BTreeSet<(TopicPartition, Vec<u8>)> {
+        lock(&self.state).strays.clone()
     }
 
     pub(super) fn name(&self) -> &'static str {

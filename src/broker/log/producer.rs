@@ -10,7 +10,7 @@ use super::consumer::Membership;
 use super::partition::{CHUNK_BYTES, Chunk, MERGE_EVERY};
 use super::transaction::Staged;
 use super::{ChunkAt, Log, State, Write, lock};
-use crate::broker::{CommittedOffset, GroupMetadata, OutRecord, Producer, ProducerOptions};
+use crate::broker::{CommittedOffset, GroupMetadata, OutRecord, Producer, ProducerOptions, TopicPartition};
 use crate::change::RecordSet;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -111,6 +111,21 @@ impl LogProducer {
         state.check_group(group)?;
         state.announce(writer, &group.group, offsets);
         Ok(())
+    }
+
+    /// Notes what is about to be written without a transaction by one who is no member of its group any more.
+    pub(in crate::broker) fn note_strays(&mut self, group: Option<&GroupMetadata>) {
+        let mut state = lock(&self.log.state);
+        let Some(group) = group.filter(|group| state.check_group(group).is_err()) else { return };
+        let member = group.token.downcast_ref::<Membership>().and_then(|token| token.member.as_ref());
+        if member.is_some_and(|member| state.told.contains(member)) {
+            state.wilful += 1;
+        }
+        for set in &self.buffer.sets {
+            let keys = (0..set.len()).filter_map(|i| set.keys.get(i));
+            let named = keys.map(|key| (TopicPartition::new(set.topic.clone(), set.partition), key.to_vec()));
+            state.strays.extend(named);
+        }
     }
 
     /// Sends the commit and does not wait: it arrives when the transaction is settled.

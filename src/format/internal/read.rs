@@ -23,7 +23,7 @@ pub(super) fn batch(bytes: &[u8], schema: SchemaRef) -> Result<ChangeBatch> {
     let mut input = Input(bytes);
     let version = input.byte()?;
     if version != VERSION {
-        return Err(Error::data(format!("layout {version} is not known")));
+        return Err(Error::data(format!("it is of layout {version}, this build reads {VERSION}")));
     }
     let flags = input.byte()?;
     // A row takes at least the byte of its event time.

@@ -2,6 +2,7 @@
 //! record, and added up to balances whose sum is zero. The tests compute both on their own.
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -80,21 +81,27 @@ impl Bank {
 
     /// Starts a process; one of the same number finds what the last one left on its disk.
     fn start(&self, number: usize) -> Process {
+        self.start_with(number, &["--log-level=error"], Stdio::inherit())
+    }
+
+    fn start_with(&self, number: usize, more: &[&str], log: Stdio) -> Process {
         let path = |name: String| self.folder.path().join(name).to_str().expect("a path").to_owned();
-        Process::start(&[
-            "run",
-            &path("bank.sql".to_owned()),
-            "--workers=1",
-            "--service-id",
-            &self.service,
-            "--data-dir",
-            &path(format!("data{number}")),
+        let (queries, data) = (path("bank.sql".to_owned()), path(format!("data{number}")));
+        let mut args = vec!["run", &queries, "--workers=1", "--service-id", &self.service, "--data-dir", &data];
+        args.extend([
             // The dead are missed soon: the broker of scripts/kafka allows it.
             "--set=kafka.session.timeout.ms=1500",
             "--set=kafka.heartbeat.interval.ms=300",
             "--set=state.checkpoint.interval.ms=500",
-            "--log-level=error",
-        ])
+        ]);
+        args.extend(more);
+        Process::start_telling(&args, log)
+    }
+
+    /// Waits until everything that is written now, in whatever partition, is copied.
+    fn wait_for_copies(&self, seconds: u64) {
+        let written = read_committed(&self.topic("transfers")).len();
+        wait_for("copies of all partitions", seconds, || self.copies().len() >= written);
     }
 
     /// Feeds transfers while `disturb` goes on, and checks what has become of them in the end.
@@ -180,4 +187,32 @@ fn processes_that_join_and_leave_all_the_time_lose_and_repeat_nothing() {
         }
     });
     processes.into_iter().flatten().for_each(Process::terminate);
+}
+
+/// One that stands still for longer than its group waits does not know that others have its partitions. It is the only one
+/// that can do the work when the other stands still: so it must come back.
+#[test]
+fn a_process_that_stands_still_is_fenced_and_comes_back() {
+    let bank = Bank::open("still");
+    // Readers wait for what was open when it stopped, and so does the next owner: not for long here. Commits are so rare
+    // that something is open at any moment.
+    let more = ["--set=kafka.transaction.timeout.ms=2000", "--set=commit.interval.ms=1000", "--log-level=warn"];
+    let log = |number: usize| bank.folder.path().join(format!("log{number}"));
+    let start =
+        |number: usize| bank.start_with(number, &more, std::fs::File::create(log(number)).expect("a file").into());
+    let processes = [start(0), start(1)];
+    wait_for("the query", 60, || exists("still_balances"));
+    bank.run(|| {
+        std::thread::sleep(Duration::from_secs(3));
+        for still in &processes {
+            still.signal("STOP");
+            std::thread::sleep(Duration::from_secs(3));
+            bank.wait_for_copies(30);
+            still.signal("CONT");
+            std::thread::sleep(Duration::from_secs(3));
+        }
+    });
+    processes.into_iter().for_each(Process::terminate);
+    let said: String = (0..2).map(|number| std::fs::read_to_string(log(number)).expect("a log")).collect();
+    assert!(said.contains("worker was fenced"), "{said}");
 }

@@ -191,15 +191,26 @@ pub struct Process(pub Child);
 impl Process {
     /// Starts `eddyline` with these arguments and the test's broker.
     pub fn start(args: &[&str]) -> Self {
+        Self::start_telling(args, Stdio::inherit())
+    }
+
+    /// The same; what it says goes to `log`.
+    pub fn start_telling(args: &[&str], log: Stdio) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_eddyline"))
             .args(args)
             .args(["--bootstrap-servers", &bootstrap()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
+            .stderr(log)
             .spawn()
             .expect("eddyline starts");
         Self(child)
+    }
+
+    /// `STOP`: it stands still, unnoticed by itself, until `CONT`.
+    pub fn signal(&self, name: &str) {
+        let (signal, pid) = (format!("-{name}"), self.0.id().to_string());
+        assert!(Command::new("kill").args([signal, pid]).status().expect("kill").success());
     }
 
     /// `kill -9`.
@@ -210,8 +221,7 @@ impl Process {
 
     /// SIGTERM; it must leave with 0.
     pub fn terminate(mut self) {
-        let pid = self.0.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+        self.signal("TERM");
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(status) = self.0.try_wait().expect("wait") {

@@ -4,6 +4,7 @@ use super::dice::Dice;
 use super::disk::DiskSettings;
 use super::shapes::{Input, Keys, Mode, SHAPES, Shape, Upfront};
 use eddyline::broker::murmur2::partition_for;
+use eddyline::runtime::throttle::QueueLimits;
 
 /// Event time of the first records.
 const START_MS: i64 = 1_600_000_000_000;
@@ -62,6 +63,17 @@ pub struct Settings {
     pub unseen: usize,
     /// How much of the schedule is trouble, in per mille of the steps.
     pub trouble: usize,
+    /// How far inputs are read ahead.
+    pub queue_limits: QueueLimits,
+    /// How often a process stands still for a while, in per mille of the steps.
+    pub standstill: usize,
+}
+
+impl Settings {
+    /// Without what the simulation learned later: seeds that once found something stay the runs that they were.
+    pub fn plain(self) -> Self {
+        Self { queue_limits: QueueLimits::default(), standstill: 0, ..self }
+    }
 }
 
 /// What a seed stands for.
@@ -77,12 +89,15 @@ pub struct Case {
     pub waves: Vec<usize>,
     /// Dice for the schedule.
     pub dice: Dice,
+    /// Dice for what came later: see [`Settings::plain`].
+    pub later: Dice,
 }
 
 impl Case {
     /// The case of a seed, of a given shape if one is named; so many of a hundred have disks.
     pub fn new(seed: u64, shape: Option<&str>, disks_percent: usize) -> Self {
         let mut dice = Dice::new(seed);
+        let mut later = Dice::new(!seed);
         let rolled = dice.roll(SHAPES.len());
         let shape = match shape {
             None => &SHAPES[rolled],
@@ -112,6 +127,11 @@ impl Case {
             standbys: shape.stateful && dice.percent(30),
             unseen: *dice.pick(&[0, 0, 30, 100]),
             trouble: *dice.pick(&[0, 40, 100, 200, 400]),
+            queue_limits: QueueLimits {
+                rows: *later.pick(&[2, 5, 20, 50_000]),
+                bytes: *later.pick(&[500, 4_000, 64 << 20, 64 << 20]),
+            },
+            standstill: *later.pick(&[0, 0, 20, 50]),
         };
         let count = *dice.pick(&[1, 2, 2, 3, 4, 6]);
         let partitions = shape.inputs.iter().map(|input| {
@@ -125,7 +145,7 @@ impl Case {
             written.extend(rows(shape, mode, &partitions, START_MS + WAVE_MS, &mut dice));
             waves.push(written.len());
         }
-        Self { shape, mode, settings, partitions, rows: written, waves, dice: dice.fork() }
+        Self { shape, mode, settings, partitions, rows: written, waves, dice: dice.fork(), later }
     }
 
     /// Statements that declare the inputs, and the queries.

@@ -19,6 +19,7 @@ mod world;
 
 use case::Case;
 use deploy::Deployment;
+use eddyline::runtime::throttle::QueueLimits;
 pub use mutant::Mutation;
 use oracle::Seen;
 use shapes::Upfront;
@@ -31,13 +32,17 @@ pub struct Options<'a> {
     pub mutation: Mutation,
     /// Only this shape.
     pub shape: Option<&'a str>,
+    /// Without transactions, whatever the seed says.
+    pub at_least_once: bool,
+    /// As seeds were before small queues and processes that stand still.
+    pub plain: bool,
     /// Tell what happens.
     pub verbose: bool,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { mutation: Mutation::None, shape: None, verbose: false }
+        Self { mutation: Mutation::None, shape: None, at_least_once: false, plain: false, verbose: false }
     }
 }
 
@@ -70,7 +75,11 @@ fn observe(world: &World<'_>, case: &Case) -> Result<Outcome, String> {
 pub fn run(seed: u64, options: Options<'_>) -> Result<Report, String> {
     // Disks take a hundred times as long as all the rest.
     let disks_percent = if options.mutation == Mutation::CheckpointAhead { 100 } else { 8 };
-    let case = Case::new(seed, options.shape, disks_percent);
+    let mut case = Case::new(seed, options.shape, disks_percent);
+    case.settings.exactly_once &= !options.at_least_once;
+    if options.plain {
+        case.settings = case.settings.plain();
+    }
     if options.verbose {
         eprintln!(
             "seed {seed}: {}, {:?}, {:?}, partitions {:?}, {} records",
@@ -92,6 +101,7 @@ pub fn run(seed: u64, options: Options<'_>) -> Result<Report, String> {
         exactly_once: case.settings.exactly_once,
         disks: case.settings.disks,
         standbys: case.settings.standbys,
+        queue_limits: case.settings.queue_limits,
         verbose: options.verbose,
     };
     let mut world = World::new(&case, &deployment, terms).map_err(told)?;
@@ -106,13 +116,24 @@ pub fn run(seed: u64, options: Options<'_>) -> Result<Report, String> {
     let got = observe(&world, &case)?;
     let report = Report { failures: got.failures, records: got.outputs.iter().map(Vec::len).sum() };
     if !case.settings.exactly_once {
-        if !case.shape.stateful {
-            for (output, (wanted, got)) in case.shape.outputs.iter().zip(wanted.outputs.iter().zip(&got.outputs)) {
+        // Who was expelled and writes to a changelog nevertheless may put an old value behind a new one.
+        let strays = !world.broker.strays().is_empty();
+        if world.broker.wilful_strays() > 0 {
+            return Err("a member wrote after it had been told that it was expelled".to_owned());
+        }
+        for (output, (wanted, got)) in case.shape.outputs.iter().zip(wanted.outputs.iter().zip(&got.outputs)) {
+            if !case.shape.stateful {
                 oracle::contains(output.topic, (output.level)(case.mode), wanted, got)?;
+            } else if !strays {
+                oracle::counts_at_least(output, wanted, got)?;
             }
         }
+        oracle::all_complaints(case.shape.inputs, &wanted.complaints, &got.complaints)?;
         oracle::stores(&world)?;
         return Ok(report);
+    }
+    if !world.broker.strays().is_empty() {
+        return Err("a former member wrote without a transaction".to_owned());
     }
     for (output, (wanted, got)) in case.shape.outputs.iter().zip(wanted.outputs.iter().zip(&got.outputs)) {
         oracle::compare(output.topic, (output.level)(case.mode), wanted, got)?;
@@ -133,6 +154,7 @@ fn fault_free(case: &Case, deployment: &Deployment) -> Result<Outcome, String> {
         exactly_once: true,
         disks: None,
         standbys: false,
+        queue_limits: QueueLimits::default(),
         verbose: false,
     };
     let told = |error: eddyline::error::Error| error.to_string();

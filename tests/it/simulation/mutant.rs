@@ -1,6 +1,6 @@
 //! [`Mutant`]: brokers that are wrong on purpose, to see that the simulation notices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use eddyline::broker::{
     Broker, CommittedOffset, Consumer, ConsumerOptions, GroupMetadata, OutRecord, Poll, Producer, ProducerOptions,
     Start, TopicInfo, TopicPartition, TopicSpec,
 };
+use eddyline::change::RecordSet;
 use eddyline::error::Result;
 
 /// What is wrong.
@@ -31,11 +32,15 @@ pub enum Mutation {
     HiddenTail,
     /// Changelogs seem to end later than they do: local checkpoints claim what they do not hold.
     CheckpointAhead,
+    /// A partition that was paused stays paused when it is taken away and given back.
+    StickyPause,
+    /// Copies that processes keep of others' state miss records.
+    HalfCopies,
 }
 
 impl Mutation {
     /// All that are wrong.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::OffsetsApart,
         Self::NoMetadata,
         Self::CommitTwice,
@@ -43,6 +48,8 @@ impl Mutation {
         Self::StaleOffsets,
         Self::HiddenTail,
         Self::CheckpointAhead,
+        Self::StickyPause,
+        Self::HalfCopies,
     ];
 }
 
@@ -97,6 +104,8 @@ impl Broker for Mutant {
                 self.beliefs.lock().expect("one thread").remove(&client);
                 Box::new(Believer { inner, client, beliefs: self.beliefs.clone() })
             }
+            Mutation::StickyPause => Box::new(Sticky { inner, paused: BTreeSet::new() }),
+            Mutation::HalfCopies if options.client_id == "standby" => Box::new(Forgetful(inner)),
             _ => inner,
         })
     }
@@ -275,5 +284,118 @@ impl Consumer for Believer {
 
     fn close(&mut self) {
         self.inner.close();
+    }
+}
+
+struct Sticky {
+    inner: Box<dyn Consumer>,
+    paused: BTreeSet<TopicPartition>,
+}
+
+impl Consumer for Sticky {
+    fn waker(&self) -> std::task::Waker {
+        self.inner.waker()
+    }
+
+    fn subscribe(&mut self, topics: &[String]) -> Result<()> {
+        self.inner.subscribe(topics)
+    }
+
+    fn assign(&mut self, partitions: &[(TopicPartition, Start)]) -> Result<()> {
+        self.inner.assign(partitions)
+    }
+
+    fn poll(&mut self, max_records: usize, timeout: Duration) -> Result<Poll> {
+        let poll = self.inner.poll(max_records, timeout)?;
+        let still: Vec<_> = poll.assigned.iter().filter(|assigned| self.paused.contains(assigned)).cloned().collect();
+        self.inner.pause(&still)?;
+        Ok(poll)
+    }
+
+    fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<()> {
+        self.inner.seek(partition, offset)
+    }
+
+    fn pause(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        self.paused.extend(partitions.iter().cloned());
+        self.inner.pause(partitions)
+    }
+
+    fn resume(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        self.paused.retain(|paused| !partitions.contains(paused));
+        self.inner.resume(partitions)
+    }
+
+    fn end_offset(&self, partition: &TopicPartition) -> Option<i64> {
+        self.inner.end_offset(partition)
+    }
+
+    fn committed(&self, partitions: &[TopicPartition]) -> Result<Vec<CommittedOffset>> {
+        self.inner.committed(partitions)
+    }
+
+    fn group_metadata(&self) -> Option<GroupMetadata> {
+        self.inner.group_metadata()
+    }
+
+    fn close(&mut self) {
+        self.inner.close();
+    }
+}
+
+struct Forgetful(Box<dyn Consumer>);
+
+impl Consumer for Forgetful {
+    fn waker(&self) -> std::task::Waker {
+        self.0.waker()
+    }
+
+    fn subscribe(&mut self, topics: &[String]) -> Result<()> {
+        self.0.subscribe(topics)
+    }
+
+    fn assign(&mut self, partitions: &[(TopicPartition, Start)]) -> Result<()> {
+        self.0.assign(partitions)
+    }
+
+    fn poll(&mut self, max_records: usize, timeout: Duration) -> Result<Poll> {
+        let mut poll = self.0.poll(max_records, timeout)?;
+        for set in &mut poll.sets {
+            let mut half = RecordSet::new(set.topic.clone(), set.partition);
+            // The last one stays, so that the copy believes to have them all.
+            for i in (0..set.len()).filter(|i| i % 2 == 1 || i + 1 == set.len()) {
+                half.push(set.offsets[i], set.timestamps[i], set.keys.get(i), set.values.get(i), Vec::new());
+            }
+            *set = half;
+        }
+        Ok(poll)
+    }
+
+    fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<()> {
+        self.0.seek(partition, offset)
+    }
+
+    fn pause(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        self.0.pause(partitions)
+    }
+
+    fn resume(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        self.0.resume(partitions)
+    }
+
+    fn end_offset(&self, partition: &TopicPartition) -> Option<i64> {
+        self.0.end_offset(partition)
+    }
+
+    fn committed(&self, partitions: &[TopicPartition]) -> Result<Vec<CommittedOffset>> {
+        self.0.committed(partitions)
+    }
+
+    fn group_metadata(&self) -> Option<GroupMetadata> {
+        self.0.group_metadata()
+    }
+
+    fn close(&mut self) {
+        self.0.close();
     }
 }

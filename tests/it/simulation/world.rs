@@ -12,6 +12,7 @@ use eddyline::runtime::pace::Pace;
 use eddyline::runtime::progress::Progress;
 use eddyline::runtime::session::Session;
 use eddyline::runtime::standby::{Follower, Standbys};
+use eddyline::runtime::throttle::QueueLimits;
 use eddyline::runtime::worker::WorkerConfig;
 use eddyline::runtime::{QueryMetrics, processing_log};
 use eddyline::state::StateEnv;
@@ -55,6 +56,8 @@ struct Process {
     instance: String,
     memory: MemoryBroker,
     crashed: Arc<AtomicBool>,
+    /// It does nothing, like a machine that was put to sleep.
+    still: bool,
     members: Vec<Member>,
     /// By query, if copies are kept.
     standbys: Vec<Standby>,
@@ -97,6 +100,7 @@ pub struct Terms {
     pub exactly_once: bool,
     pub disks: Option<DiskSettings>,
     pub standbys: bool,
+    pub queue_limits: QueueLimits,
     pub verbose: bool,
 }
 
@@ -108,6 +112,8 @@ pub struct World<'a> {
     terms: Terms,
     clock: Arc<ManualClock>,
     dice: Dice,
+    /// For what came later: see [`super::case::Settings::plain`].
+    later: Dice,
     feeder: Box<dyn Producer>,
     fed: usize,
     /// Rows that may be written by now.
@@ -166,6 +172,7 @@ impl<'a> World<'a> {
             terms,
             clock: ManualClock::new(1_700_000_000_000),
             dice: case.dice.clone(),
+            later: case.later.clone(),
             feeder,
             fed: 0,
             open: 0,
@@ -242,6 +249,7 @@ impl<'a> World<'a> {
                     start: Start::Earliest,
                     commit_interval_ms: self.case.settings.commit_interval_ms,
                     commit_records_max: self.case.settings.commit_records_max,
+                    queue_limits: self.terms.queue_limits,
                     idle_timeout_ms: IDLE_MS,
                     coalesce: self.terms.coalesce,
                     exactly_once: self.terms.exactly_once,
@@ -254,7 +262,7 @@ impl<'a> World<'a> {
             }
         }
         self.say(|| format!("process {number} ({instance}) starts with {workers} workers"));
-        self.processes.push(Process { number, instance, memory, crashed, members, standbys });
+        self.processes.push(Process { number, instance, memory, crashed, still: false, members, standbys });
         Ok(())
     }
 
@@ -313,6 +321,9 @@ impl<'a> World<'a> {
         records: usize,
     ) {
         let now_ms = self.clock.now_ms();
+        if self.processes[process].still {
+            return;
+        }
         let found = &mut self.processes[process].members[member];
         let (found_query, found_index) = (found.query, found.index);
         if found.session.is_none() {
@@ -337,7 +348,8 @@ impl<'a> World<'a> {
                 .iter()
                 .flat_map(|task| task.offsets(0))
                 .map(|offset| {
-                    format!("{}@{}{}", offset.partition, offset.offset, offset.metadata.trim_start_matches("1;0"))
+                    let (_, progress) = offset.metadata.split_once(";0").unwrap_or_default();
+                    format!("{}@{}{progress}", offset.partition, offset.offset)
                 })
                 .collect();
             let commits = found.config.metrics.commits.load(Ordering::Relaxed);
@@ -485,8 +497,53 @@ impl<'a> World<'a> {
         }
     }
 
+    /// A process stands still, and its groups may lose patience with it, or one that stood still goes on. Or a worker is
+    /// held, which reads until its queues are full, or released.
+    fn stand_still(&mut self) {
+        if self.processes.is_empty() {
+            return;
+        }
+        let at = self.later.roll(self.processes.len());
+        if self.later.percent(50) {
+            let member = self.later.roll(self.processes[at].members.len());
+            let act = if self.later.percent(70) { hold } else { release };
+            return self.step_member(at, member, act, 0);
+        }
+        if self.processes[at].still {
+            return self.wake(at);
+        }
+        let process = &mut self.processes[at];
+        process.still = true;
+        let (number, instance) = (process.number, process.instance.clone());
+        self.say(|| format!("process {number} ({instance}) stands still"));
+        for member in 0..self.processes[at].members.len() {
+            if self.later.percent(80) {
+                let member = &self.processes[at].members[member];
+                self.broker
+                    .expel(&member.config.group, &format!("{}-{instance}-{}", member.config.group, member.index));
+            }
+        }
+    }
+
+    /// It goes on where it was, perhaps just before a commit.
+    fn wake(&mut self, at: usize) {
+        let process = &mut self.processes[at];
+        process.still = false;
+        let (number, members) = (process.number, process.members.len());
+        self.say(|| format!("process {number} goes on"));
+        for member in 0..members {
+            let lives = self.processes.get(at).is_some_and(|process| process.number == number);
+            if lives && self.later.percent(60) {
+                self.step_member(at, member, |session, _| session.commit(), 0);
+            }
+        }
+    }
+
     /// One random thing happens.
     fn happen(&mut self) -> Result<()> {
+        if self.later.roll(1000) < self.case.settings.standstill {
+            self.stand_still();
+        }
         let settings = &self.case.settings;
         let (poll_max, trouble) = (settings.poll_records_max, settings.trouble);
         let (interval, processes_max) = (settings.commit_interval_ms as usize, settings.processes_max);
@@ -500,7 +557,8 @@ impl<'a> World<'a> {
                 }
                 70..78 if self.terms.standbys && !self.processes.is_empty() => {
                     let process = self.dice.roll(self.processes.len());
-                    self.processes[process].standbys.iter_mut().for_each(Standby::step);
+                    let awake = self.processes.get_mut(process).filter(|process| !process.still);
+                    awake.into_iter().flat_map(|process| &mut process.standbys).for_each(Standby::step);
                     self.bury(process);
                 }
                 70..87 => self.clock.advance(self.dice.between(1, 2 * interval) as i64),
@@ -620,6 +678,11 @@ impl<'a> World<'a> {
         let told = |error: Error| error.to_string();
         self.arms.lock().expect("one thread").clear();
         self.feed(usize::MAX).map_err(told)?;
+        for process in (0..self.processes.len()).rev() {
+            if self.processes[process].still {
+                self.wake(process);
+            }
+        }
         for process in (0..self.processes.len()).rev() {
             self.bury(process);
         }
