@@ -15,8 +15,8 @@
 //!
 //! Store layout, one store a side: `0` → newest time of the side, and in the left store of both, count of records ·
 //! `1 identity time ordinal` → value · `3 time ordinal` → identity, of records that are still to be told if nothing
-//! matches · `4 segment ordinal` → the keys of many records of one segment of time, each after its length: what goes
-//! when the segment is past. Records are written at once, the lists when they are long, or at the commit.
+//! matches · `4 segment ordinal` → many records of one segment of time ([`List`]): what goes when the segment is past.
+//! Records are written at once, the lists when they are long, or at the commit.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -62,12 +62,43 @@ pub struct StreamStreamJoinConfig {
 pub struct StreamStreamJoin {
     config: StreamStreamJoinConfig,
     schema: JoinSchema,
-    /// Keys of each side's records by segment that no list in the store has yet.
-    unlisted: [BTreeMap<i64, Vec<u8>>; 2],
+    /// Each side's records by segment that no list in the store has yet.
+    unlisted: [BTreeMap<i64, List>; 2],
     /// Unmatched records of each side by time and ordinal.
     unmatched: [BTreeMap<(i64, u64), (RowBytes, RowBytes)>; 2],
     progress: Option<Progress>,
     last_seq: u64,
+}
+
+/// Records of a segment in order of arrival: length of the identity, the identity, time since the segment's beginning,
+/// how much larger the ordinal is than the one before.
+#[derive(Default)]
+struct List {
+    bytes: Vec<u8>,
+    last: u64,
+}
+
+impl List {
+    fn push(&mut self, identity: &[u8], since_ms: u64, ordinal: u64) {
+        keys::put_varint(&mut self.bytes, identity.len() as u64);
+        self.bytes.extend_from_slice(identity);
+        keys::put_varint(&mut self.bytes, since_ms);
+        keys::put_varint(&mut self.bytes, ordinal - self.last);
+        self.last = ordinal;
+    }
+
+    /// The keys of the records of a written list.
+    fn records(bytes: &[u8], begin: i64) -> impl Iterator<Item = Vec<u8>> {
+        let (mut at, mut ordinal) = (0, 0);
+        std::iter::from_fn(move || {
+            let len = keys::varint_at(bytes, &mut at) as usize;
+            let identity = bytes.get(at..at + len).filter(|identity| !identity.is_empty())?;
+            at += len;
+            let ts = begin.wrapping_add_unsigned(keys::varint_at(bytes, &mut at));
+            ordinal += keys::varint_at(bytes, &mut at);
+            Some(record_key(identity, ts, ordinal))
+        })
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -131,30 +162,32 @@ impl StreamStreamJoin {
         Ok(progress)
     }
 
+    fn segment_ms(&self) -> i64 {
+        (self.kept_ms() / SEGMENTS_KEPT).max(1)
+    }
+
     /// The segment of time that `ts` lies in.
     fn segment(&self, ts: i64) -> i64 {
-        ts.div_euclid((self.kept_ms() / SEGMENTS_KEPT).max(1))
+        ts.div_euclid(self.segment_ms())
     }
 
     /// Writes a record, and remembers that it goes with its segment.
     fn keep(&mut self, store: &mut StateStore, side: usize, (ts, ordinal): (i64, u64), key: &[u8], value: &[u8]) {
-        let at = keys::key(RECORDS, &[key, &ordered_i64(ts), &ordinal.to_be_bytes()]);
-        let segment = self.segment(ts);
+        let (segment, since_ms) = (self.segment(ts), ts.rem_euclid(self.segment_ms()));
         let list = self.unlisted[side].entry(segment).or_default();
-        list.extend_from_slice(&(at.len() as u32).to_be_bytes());
-        list.extend_from_slice(&at);
-        if list.len() > LIST_BYTES_MAX {
-            store.put_owned(time_key(SEGMENTS, (segment, ordinal + 1)), std::mem::take(list));
+        list.push(key, since_ms as u64, ordinal);
+        if list.bytes.len() > LIST_BYTES_MAX {
+            store.put_owned(time_key(SEGMENTS, (segment, ordinal + 1)), std::mem::take(list).bytes);
         }
-        store.put_owned(at, value.to_vec());
+        store.put_owned(record_key(key, ts, ordinal), value.to_vec());
     }
 
     /// Writes what is to go with its segment, and deletes the segments that are past.
     fn expire(&mut self, store: &mut StateStore, side: usize, progress: &Progress) -> Result<()> {
         for (segment, list) in std::mem::take(&mut self.unlisted[side]) {
-            if !list.is_empty() {
+            if !list.bytes.is_empty() {
                 // Lists have the ordinal that follows their last record's, so no two of a segment the same.
-                store.put_owned(time_key(SEGMENTS, (segment, progress.records)), list);
+                store.put_owned(time_key(SEGMENTS, (segment, progress.records)), list.bytes);
             }
         }
         let kept_from = progress.sides[side].saturating_sub(self.kept_ms());
@@ -166,12 +199,9 @@ impl StreamStreamJoin {
         })?;
         for (at, list) in past {
             store.delete(&at);
-            let mut rest = list.as_slice();
-            while let Some((len, after)) = rest.split_first_chunk() {
-                let Some((key, after)) = after.split_at_checked(u32::from_be_bytes(*len) as usize) else { break };
-                store.delete(key);
-                rest = after;
-            }
+            // The first segment of all may begin before the first time: both wrap, and their sum is right.
+            let begin = i64_at(&at[1..]).wrapping_mul(self.segment_ms());
+            List::records(&list, begin).for_each(|key| store.delete(&key));
         }
         Ok(())
     }
@@ -324,6 +354,10 @@ impl Operator for StreamStreamJoin {
         let kind = join_kind(*outer);
         format!("stream-stream {kind}join within ({before_ms} ms, {after_ms} ms), grace {grace_ms} ms")
     }
+}
+
+fn record_key(identity: &[u8], ts: i64, ordinal: u64) -> Vec<u8> {
+    keys::key(RECORDS, &[identity, &ordered_i64(ts), &ordinal.to_be_bytes()])
 }
 
 fn time_key(tag: u8, (ts, ordinal): (i64, u64)) -> Vec<u8> {

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Range as Leaves;
 use std::ops::Bound;
 
+use super::keys::{put_varint, varint_at, varint_len};
+
 /// A leaf that holds more is parted. Its buffer then fits well into what allocators part memory into.
 const LEAF_BYTES: usize = 7600;
 /// What a leaf takes besides its content: its own fields, and its slot in a tree that is two thirds full.
@@ -360,30 +362,16 @@ impl<'a> Iterator for Range<'a> {
     }
 }
 
-/// Numbers are written seven bits a byte, the lowest first.
-fn write_number(into: &mut Vec<u8>, mut number: usize) {
-    while number >= 128 {
-        into.push(number as u8 | 128);
-        number >>= 7;
-    }
-    into.push(number as u8);
+fn write_number(into: &mut Vec<u8>, number: usize) {
+    put_varint(into, number as u64);
 }
 
 fn number_len(number: usize) -> usize {
-    (usize::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
+    varint_len(number as u64)
 }
 
 fn read_number(from: &[u8], at: &mut usize) -> usize {
-    let (mut number, mut shift) = (0, 0);
-    loop {
-        let byte = from[*at];
-        *at += 1;
-        number |= usize::from(byte & 127) << shift;
-        if byte < 128 {
-            return number;
-        }
-        shift += 7;
-    }
+    varint_at(from, at) as usize
 }
 
 #[cfg(test)]
