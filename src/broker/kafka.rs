@@ -193,11 +193,11 @@ impl Shared {
             .set("topic.metadata.refresh.interval.ms", "10000")
             // An end of a partition is told after a fetch that brought nothing.
             .set("fetch.wait.max.ms", if options.is_patient { "500" } else { "100" })
-            .set("fetch.queue.backoff.ms", "5")
+            .set("fetch.queue.backoff.ms", "2")
             // What waits in the client, and what one more answer may bring on top: memory, and what waits for long is
             // no longer in the processor's cache when its turn comes.
             .set("max.partition.fetch.bytes", "1048576")
-            .set("queued.min.messages", "5000")
+            .set("queued.min.messages", "15000")
             .set("queued.max.messages.kbytes", "8192")
             .set("fetch.max.bytes", "16777216");
         self.override_with_extra(&mut config);
