@@ -191,8 +191,9 @@ impl Shared {
             .set("max.poll.interval.ms", "300000")
             // New partitions and deleted topics are noticed after this.
             .set("topic.metadata.refresh.interval.ms", "10000")
-            // An end of a partition is told after a fetch that brought nothing.
-            .set("fetch.wait.max.ms", if options.is_patient { "500" } else { "100" })
+            // An end of a partition is told after a fetch that brought nothing; and a broker does not end the wait of a
+            // fetch when a transaction ends, which makes its records readable.
+            .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "2")
             // What waits in the client, and what one more answer may bring on top: memory, and what waits for long is
             // no longer in the processor's cache when its turn comes.

@@ -113,8 +113,6 @@ pub struct ConsumerOptions {
     pub read_uncommitted: bool,
     /// How the client is called in the group; members share partitions in the order of these names.
     pub client_id: String,
-    /// Nobody waits to hear that a partition has come to its end: the broker is asked less often while nothing comes.
-    pub is_patient: bool,
 }
 
 /// Where to start reading.

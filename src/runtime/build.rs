@@ -282,11 +282,6 @@ impl Blueprint {
         Ok(Task::new(sub_topology, partition, inputs, nodes, stores, stream_time, monotonic_us))
     }
 
-    /// Whether tasks wait for one of their inputs until it has a record or is known to have none.
-    pub fn compares_inputs(&self) -> bool {
-        (0..self.topology.sub_topologies.len()).any(|index| self.topics_of(index).count() > 1)
-    }
-
     /// Whether rows of a sub-topology's partitions meet behind a repartition topic.
     pub fn feeds_others(&self, sub_topology: usize) -> bool {
         let nodes = &self.topology.sub_topologies[sub_topology].nodes;

@@ -105,7 +105,6 @@ impl Session {
             start: config.start,
             read_uncommitted: false,
             client_id,
-            is_patient: !config.blueprint.compares_inputs(),
         })?;
         consumer.subscribe(&config.blueprint.input_topics())?;
         let now_us = config.clock.monotonic_us();
