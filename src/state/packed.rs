@@ -1,9 +1,9 @@
 //! [`PackedMap`]: an ordered map from bytes to bytes that takes little more memory than the bytes themselves.
 //!
 //! Its entries lie packed in leaves of some kilobytes, and a tree knows the leaves by their lowest key. So an entry costs
-//! some six bytes besides its content where a tree of boxed keys takes ninety, and a search touches a handful of cache
-//! lines. A leaf's content is in the order of arrival, its places in the order of keys: adding moves four bytes
-//! for each of some ten to hundred entries, and what was removed or replaced stays until a quarter of the leaf is waste.
+//! some ten bytes besides its content where a tree of boxed keys takes ninety, and a search touches a handful of cache
+//! lines. A leaf's content is in the order of arrival, its places in the order of keys, each with the four bytes in which
+//! keys first differ: adding moves eight bytes for each of some ten to hundred entries, and what was removed or replaced stays until a quarter of the leaf is waste.
 //!
 //! **Invariant:** leaves are disjoint and in order; the first one's lower bound is the empty key; no other is empty.
 
@@ -40,11 +40,28 @@ struct Leaf {
     /// key; value.
     data: Vec<u8>,
     /// Where they begin, in order of keys.
-    places: Vec<u32>,
+    places: Vec<Place>,
+    /// So many first bytes are the same in all keys.
+    shared: usize,
     /// Bytes of `data` that are no longer in use.
     waste: usize,
     /// Whether any entry may have its flag set.
     flagged: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    /// The key's four bytes after the shared ones, zeros behind its end: keys whose heads differ are in their order.
+    head: u32,
+    at: u32,
+}
+
+fn head(key: &[u8], shared: usize) -> u32 {
+    let rest = key.get(shared..).unwrap_or_default();
+    match rest.first_chunk() {
+        Some(head) => u32::from_be_bytes(*head),
+        None => rest.iter().enumerate().fold(0, |head, (i, byte)| head | u32::from(*byte) << (24 - 8 * i)),
+    }
 }
 
 impl Default for PackedMap {
@@ -101,16 +118,12 @@ impl PackedMap {
                     leaf.overwrite(at, new, flag);
                 } else {
                     leaf.forget(at);
-                    leaf.places[at] = leaf.append(key, value, flag);
+                    leaf.places[at].at = leaf.append(key, value, flag);
                 }
                 Some(before_flag)
             }
             Err(at) => {
-                let place = leaf.append(key, value, flag);
-                if leaf.places.len() == leaf.places.capacity() {
-                    leaf.places.reserve_exact(leaf.places.len() / 4 + 4);
-                }
-                leaf.places.insert(at, place);
+                leaf.add(at, key, value, flag);
                 None
             }
         };
@@ -216,8 +229,7 @@ impl PackedMap {
         let (before, cost) = self.leaf_mut(key);
         for at in 0..leaf.places.len() {
             let (key, entry) = leaf.entry(at);
-            let place = before.append(key, entry.value, entry.flag);
-            before.places.push(place);
+            before.add(before.places.len(), key, entry.value, entry.flag);
         }
         before.tidy();
         let now = before.cost();
@@ -227,15 +239,59 @@ impl PackedMap {
 
 impl Leaf {
     fn cost(&self) -> usize {
-        self.data.capacity() + self.places.capacity() * size_of::<u32>()
+        self.data.capacity() + self.places.capacity() * size_of::<Place>()
     }
 
     fn find(&self, key: &[u8]) -> Result<usize, usize> {
-        self.places.binary_search_by(|place| self.key(*place).cmp(key))
+        if let (Some(first), Some(last)) = (self.places.first(), self.places.last())
+            && !self.shares(key)
+        {
+            // Above all, below all, or the shared bytes are its beginning.
+            return if key > self.key(last.at) {
+                Err(self.places.len())
+            } else {
+                debug_assert!(key < self.key(first.at), "between two keys with these bytes are only keys with them");
+                Err(0)
+            };
+        }
+        let head = head(key, self.shared);
+        let from = self.places.partition_point(|place| place.head < head);
+        let equal = self.places[from..].partition_point(|place| place.head == head);
+        let found = self.places[from..from + equal].binary_search_by(|place| self.key(place.at).cmp(key));
+        found.map(|at| from + at).map_err(|at| from + at)
     }
 
-    fn key(&self, place: u32) -> &[u8] {
-        let mut at = place as usize;
+    /// Whether a key begins with the bytes that all keys here share.
+    fn shares(&self, key: &[u8]) -> bool {
+        let Some(first) = self.places.first() else { return true };
+        key.get(..self.shared).is_some_and(|begin| begin == &self.key(first.at)[..self.shared])
+    }
+
+    /// Puts a new entry in at its place in the order of keys.
+    fn add(&mut self, at: usize, key: &[u8], value: Option<&[u8]>, flag: bool) {
+        let place = Place { head: head(key, self.shared), at: self.append(key, value, flag) };
+        let shares = self.shares(key);
+        if self.places.len() == self.places.capacity() {
+            self.places.reserve_exact(self.places.len() / 4 + 4);
+        }
+        self.places.insert(at, place);
+        if !shares || self.places.len().is_power_of_two() {
+            self.share();
+        }
+    }
+
+    /// Finds out which bytes all keys share.
+    fn share(&mut self) {
+        let ends = self.places.first().zip(self.places.last());
+        let pairs = ends.map(|(first, last)| self.key(first.at).iter().zip(self.key(last.at)));
+        self.shared = pairs.map_or(0, |pairs| pairs.take_while(|(a, b)| a == b).count());
+        for i in 0..self.places.len() {
+            self.places[i].head = head(self.key(self.places[i].at), self.shared);
+        }
+    }
+
+    fn key(&self, at: u32) -> &[u8] {
+        let mut at = at as usize;
         let key_len = read_number(&self.data, &mut at) >> 1;
         read_number(&self.data, &mut at);
         &self.data[at..at + key_len]
@@ -243,7 +299,7 @@ impl Leaf {
 
     /// Key and content of the entry that is at this place in the order of keys.
     fn entry(&self, at: usize) -> (&[u8], Entry<'_>) {
-        let mut at = self.places[at] as usize;
+        let mut at = self.places[at].at as usize;
         let head = read_number(&self.data, &mut at);
         let value_len = read_number(&self.data, &mut at).checked_sub(1);
         let (key, rest) = self.data[at..].split_at(head >> 1);
@@ -279,14 +335,14 @@ impl Leaf {
 
     /// Replaces a value by one of the same length.
     fn overwrite(&mut self, at: usize, value: &[u8], flag: bool) {
-        let end = self.places[at] as usize + self.size(at);
+        let end = self.places[at].at as usize + self.size(at);
         self.data[end - value.len()..end].copy_from_slice(value);
         self.set_flag(at, flag);
     }
 
     fn set_flag(&mut self, at: usize, flag: bool) {
         self.flagged |= flag;
-        let head = &mut self.data[self.places[at] as usize];
+        let head = &mut self.data[self.places[at].at as usize];
         *head = *head & !1 | u8::from(flag);
     }
 
@@ -300,15 +356,16 @@ impl Leaf {
     fn copy(&self, from: usize, to: usize) -> Self {
         let bytes = (from..to).map(|at| self.size(at)).sum();
         let (data, places) = (Vec::with_capacity(bytes), Vec::with_capacity(to - from));
-        let mut copy = Self { data, places, waste: 0, flagged: self.flagged };
+        let mut copy = Self { data, places, shared: 0, waste: 0, flagged: self.flagged };
         for place in &self.places[from..to] {
-            let start = *place as usize;
+            let start = place.at as usize;
             let mut at = start;
             let key_len = read_number(&self.data, &mut at) >> 1;
             let value_len = read_number(&self.data, &mut at).saturating_sub(1);
-            copy.places.push(copy.data.len() as u32);
+            copy.places.push(Place { head: 0, at: copy.data.len() as u32 });
             copy.data.extend_from_slice(&self.data[start..at + key_len + value_len]);
         }
+        copy.share();
         copy
     }
 
