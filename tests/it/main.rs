@@ -5,6 +5,7 @@ mod cli;
 mod engine;
 mod kafka;
 mod observe;
+mod pace;
 mod processes;
 mod recomputed;
 mod reference;

@@ -8,7 +8,7 @@
 //! `cargo run --release --example simulate -- --seed N -v` repeats a seed and tells what happens.
 
 mod case;
-mod deploy;
+pub mod deploy;
 mod dice;
 mod disk;
 mod model;
