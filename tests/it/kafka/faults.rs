@@ -178,11 +178,13 @@ fn state_that_is_gone_or_in_the_wrong_partitions_ends_in_an_error() {
     delete_topics(&[&changelogs[0]]);
     let service_id = service.id.clone();
     drop(service);
+    // A worker that had not noticed yet may have gone on with the partitions that were there before.
+    let written = numbers(&sink);
     let service = Service::start(&service_id);
     let reason = service.wait_for_error("COUNTS", "does not exist: its state would be lost");
     assert!(reason.contains(&changelogs[0]), "{reason}");
     assert!(!exists(&changelogs[0]), "an empty changelog would pass for empty state");
-    assert_eq!(numbers(&sink).len(), 10, "nothing is written without the state");
+    assert_eq!(numbers(&sink), written, "nothing is written without the state");
 
     // As the hint says.
     service.run("DROP TABLE counts DELETE TOPIC; DROP STREAM inp;");
