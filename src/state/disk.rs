@@ -24,6 +24,8 @@ const TABLE_BYTES: usize = 512 << 10;
 const LOOSE_TABLES_MAX: usize = 64;
 /// What a keyspace's recent small writes may take in memory.
 const MEMTABLE_BYTES: u64 = 1 << 20;
+/// Keys that are looked up at once to be deleted.
+const EMPTIED_KEYS: usize = 10_000;
 const MARKS: &str = "marks";
 
 /// A write: key, value or deletion.
@@ -89,6 +91,9 @@ impl Generation {
     pub(super) fn remove(&self, name: &str) -> Result<()> {
         let removed = self.unmark(name).and_then(|()| {
             let keyspace = self.database.keyspace(name, keyspace_options).map_err(failed)?;
+            // What the journal holds of a keyspace can come back in the next one of its name: so it ends with deletions.
+            empty(&keyspace).map_err(failed)?;
+            self.database.persist(PersistMode::Buffer).map_err(failed)?;
             self.database.delete_keyspace(keyspace).map_err(failed)
         });
         removed.inspect_err(|_| self.condemn())
@@ -104,6 +109,23 @@ impl Drop for Generation {
     fn drop(&mut self) {
         if self.is_unusable() {
             remove_dir(&self.path);
+        }
+    }
+}
+
+/// Deletes every key.
+fn empty(keyspace: &Keyspace) -> fjall::Result<()> {
+    let mut last: Option<fjall::Slice> = None;
+    loop {
+        let from = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let some = keyspace.range::<&[u8], _>((from, Bound::Unbounded)).take(EMPTIED_KEYS);
+        let keys = some.map(|entry| Ok(entry.into_inner()?.0)).collect::<fjall::Result<Vec<_>>>()?;
+        for key in &keys {
+            keyspace.remove(key.clone())?;
+        }
+        match keys.into_iter().next_back() {
+            Some(key) => last = Some(key),
+            None => return Ok(()),
         }
     }
 }
