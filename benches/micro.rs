@@ -198,8 +198,8 @@ fn whole(query: &str) {
     let (mut out, mut log) = (Nothing::default(), Vec::new());
     let mut inputs = data::inputs(query).to_vec();
     if inputs.contains(&"users") {
-        execution.push(records("users", 0)).expect("users");
-        execution.push(records("users", 1)).expect("users");
+        execution.push(records("users", 0).into()).expect("users");
+        execution.push(records("users", 1).into()).expect("users");
         execution.run(4096, &mut out, &mut log).expect("users");
         execution.commit(&mut out, &mut log).expect("users");
         inputs.retain(|topic| *topic != "users");
@@ -208,7 +208,7 @@ fn whole(query: &str) {
     for round in 0..ROUNDS as u64 {
         let sets: Vec<RecordSet> = inputs.iter().map(|topic| records(topic, round)).collect();
         times.add(|| {
-            sets.into_iter().for_each(|set| execution.push(set).expect("records"));
+            sets.into_iter().for_each(|set| execution.push(set.into()).expect("records"));
             execution.run(4096, &mut out, &mut log).expect("results");
             execution.commit(&mut out, &mut log).expect("a commit");
         });

@@ -149,7 +149,7 @@ fn restart(keys: u64, bootstrap: Option<&str>) {
     let mut session = engine.session();
     session.execute(&SQL.replace("{t}", &topic), &mut |_| Ok(())).expect("statements");
     let write = |records: std::ops::Range<u64>| {
-        let options = ProducerOptions { transactional_id: None, client_id: "visits".into() };
+        let options = ProducerOptions { client_id: "visits".into(), ..ProducerOptions::default() };
         let mut producer = broker.producer(&options).expect("a producer");
         producer.begin().expect("begun");
         for number in records {

@@ -136,7 +136,7 @@ pub fn fill(broker: &dyn Broker, shape: Shape, topic: &str) -> u64 {
     }
     create(broker, &name, PARTITIONS);
     eprintln!("writing {wanted} records to {name}");
-    let options = ProducerOptions { transactional_id: None, client_id: "bench-data".into() };
+    let options = ProducerOptions { client_id: "bench-data".into(), ..ProducerOptions::default() };
     let mut producer = broker.producer(&options).expect("a producer");
     let mut sent = 0u64;
     let mut send = |key: &str, value: &str, timestamp: i64| {

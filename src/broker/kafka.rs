@@ -6,6 +6,7 @@ mod consumer;
 mod error;
 mod native;
 mod producer;
+mod reader;
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -28,9 +29,12 @@ use self::consumer::{ANSWER, KafkaConsumer, committed, offset_list, wait_a_littl
 use self::error::{crate_failed, failed, kind, with_advice};
 use self::native::NativeConsumer;
 use self::producer::KafkaProducer;
+use self::reader::ReadClients;
+use super::lanes::{Expectation, Lanes};
 use super::{Broker, CommittedOffset, Consumer, ConsumerOptions, Producer, ProducerOptions, TopicInfo};
 use super::{TopicPartition, TopicSpec};
 use crate::error::{Error, ErrorKind, Result};
+use crate::time::SystemClock;
 
 /// How long an answer about topics may take; it is asked for often, and by threads that have other things to do.
 const LOOK_UP: Duration = Duration::from_secs(5);
@@ -58,6 +62,8 @@ struct Shared {
     /// Asks for offsets that transactions still hide; made when first needed.
     uncommitted: OnceLock<NativeConsumer>,
     admin: AdminClient<DefaultClientContext>,
+    /// What members of groups read over.
+    lanes: Arc<Lanes>,
     /// Largest batch of records that producers make: no topic takes less.
     batch_bytes: AtomicUsize,
 }
@@ -80,16 +86,17 @@ impl KafkaBroker {
         let mut config = base_config(bootstrap);
         config.extend(extra.clone());
         let admin: AdminClient<DefaultClientContext> = config.create().map_err(creating)?;
-        let shared = Shared {
+        let shared = Arc::new_cyclic(|shared| Shared {
             bootstrap: bootstrap.to_owned(),
             extra: extra.clone(),
             probe,
             uncommitted: OnceLock::new(),
             admin,
+            lanes: Lanes::new(Box::new(ReadClients::new(shared.clone())), SystemClock::shared()),
             batch_bytes: AtomicUsize::new(BATCH_BYTES),
-        };
+        });
         shared.greet()?;
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared })
     }
 }
 
@@ -170,7 +177,7 @@ impl Shared {
         }
     }
 
-    fn consumer(&self, options: &ConsumerOptions) -> Result<NativeConsumer> {
+    fn consumer_config(&self, options: &ConsumerOptions) -> ClientConfig {
         let mut config = self.config();
         config
             .set("client.id", &options.client_id)
@@ -186,7 +193,7 @@ impl Shared {
             // A member that was killed is missed after this.
             .set("session.timeout.ms", "10000")
             // Members hear of a rebalance by the answer to a heartbeat.
-            .set("heartbeat.interval.ms", "1000")
+            .set("heartbeat.interval.ms", "2000")
             // A member whose thread does not come back for so long loses its partitions. Restoring does come back.
             .set("max.poll.interval.ms", "300000")
             // New partitions and deleted topics are noticed after this.
@@ -202,6 +209,11 @@ impl Shared {
             .set("queued.max.messages.kbytes", "8192")
             .set("fetch.max.bytes", "16777216");
         self.override_with_extra(&mut config);
+        config
+    }
+
+    fn consumer(&self, options: &ConsumerOptions) -> Result<NativeConsumer> {
+        let config = self.consumer_config(options);
         NativeConsumer::new(&config).map_err(|error| crate_failed("creating a consumer", &error))
     }
 
@@ -306,7 +318,12 @@ impl Broker for KafkaBroker {
     }
 
     fn consumer(&self, options: &ConsumerOptions) -> Result<Box<dyn Consumer>> {
-        Ok(Box::new(KafkaConsumer::new(self.shared.consumer(options)?, options.clone())))
+        let native = self.shared.consumer(options)?;
+        Ok(Box::new(KafkaConsumer::new(native, self.shared.lanes.clone(), options.clone())))
+    }
+
+    fn expect(&self, topics: &[String]) -> Option<Expectation> {
+        Some(self.shared.lanes.expect(topics))
     }
 
     fn producer(&self, options: &ProducerOptions) -> Result<Box<dyn Producer>> {

@@ -6,9 +6,12 @@
 
 pub mod embedded;
 pub mod kafka;
+mod lanes;
 mod log;
 pub mod memory;
 pub mod murmur2;
+
+pub use self::lanes::Expectation;
 
 use std::fmt;
 use std::sync::Arc;
@@ -96,6 +99,11 @@ pub trait Broker: Send + Sync + fmt::Debug {
     }
     /// Forgets the records before these offsets.
     fn purge(&self, before: &[(TopicPartition, i64)]) -> Result<()>;
+    /// Says that members of groups will soon read these topics, until what is returned is dropped: those who are there
+    /// first wait a little for them, and all read the same records once.
+    fn expect(&self, _topics: &[String]) -> Option<Expectation> {
+        None
+    }
     /// Tells a topic from an earlier one of its name; empty when the broker cannot.
     fn incarnation(&self, _topic: &str) -> Result<String> {
         Ok(String::new())
@@ -113,6 +121,8 @@ pub struct ConsumerOptions {
     pub read_uncommitted: bool,
     /// How the client is called in the group; members share partitions in the order of these names.
     pub client_id: String,
+    /// Which of the process's connections a member of a group reads over, should it be the first to read a partition.
+    pub reader: usize,
 }
 
 /// Where to start reading.
@@ -130,8 +140,8 @@ pub enum Start {
 /// What one poll brought.
 #[derive(Debug, Default)]
 pub struct Poll {
-    /// Records, at most one set a partition, offset order within each; none when partitions were assigned or revoked.
-    pub sets: Vec<RecordSet>,
+    /// Records, those of a partition in the order of offsets; none when partitions were assigned or revoked.
+    pub sets: Vec<Arc<RecordSet>>,
     /// Partitions newly given to this member, to be read from where [`Consumer::seek`] says or the committed offset.
     pub assigned: Vec<TopicPartition>,
     /// Partitions taken from this member: commit before the next poll, or lose the work.
@@ -195,6 +205,8 @@ pub struct ProducerOptions {
     pub transactional_id: Option<String>,
     /// How the client is called in the broker's logs.
     pub client_id: String,
+    /// A record whose acknowledgement got lost may be written twice, which is cheaper to do. Order is kept.
+    pub may_repeat: bool,
 }
 
 /// A record to be written.

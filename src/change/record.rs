@@ -1,7 +1,8 @@
 //! [`RecordSet`]: messages of one topic partition in one slab of bytes.
 
+use std::any::Any;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A record header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +149,38 @@ pub struct RecordSet {
     pub values: Slots,
     /// Headers, one list a record; empty when no record has any.
     pub headers: Vec<Vec<Header>>,
+    /// There when several readers get the same set.
+    pub views: Option<Arc<Views>>,
+}
+
+/// What readers of the same records make of them, so that each view is made once.
+#[derive(Default)]
+pub struct Views(Mutex<Vec<(u64, Arc<OnceLock<Option<View>>>)>>);
+
+type View = Arc<dyn Any + Send + Sync>;
+
+impl Views {
+    /// The view of that number; whoever asks first makes it, others wait for it. `None` when there is none to share.
+    pub fn get_or_make(&self, number: u64, make: impl FnOnce() -> Option<View>) -> Option<View> {
+        let cell = {
+            let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match list.iter().find(|(known, _)| *known == number) {
+                Some((_, cell)) => cell.clone(),
+                None => {
+                    let cell = Arc::<OnceLock<_>>::default();
+                    list.push((number, cell.clone()));
+                    cell
+                }
+            }
+        };
+        cell.get_or_init(make).clone()
+    }
+}
+
+impl std::fmt::Debug for Views {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Views").finish_non_exhaustive()
+    }
 }
 
 impl RecordSet {
@@ -168,6 +201,7 @@ impl RecordSet {
             keys: Slots::default(),
             values: Slots::default(),
             headers: Vec::new(),
+            views: None,
         }
     }
 

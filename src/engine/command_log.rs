@@ -239,7 +239,7 @@ impl CommandLog {
             Some(producer) => producer,
             None => {
                 let client_id = "command-log".to_owned();
-                self.broker.producer(&ProducerOptions { transactional_id: None, client_id })?
+                self.broker.producer(&ProducerOptions { client_id, ..ProducerOptions::default() })?
             }
         };
         producer.send(OutRecord {

@@ -103,7 +103,9 @@ impl Engine {
         if !check_only {
             inner.take_turn()?;
         }
+        inner.live.gather();
         let deployed = self.deploy_files(&mut inner, files, replace, check_only);
+        inner.live.begin();
         inner.end_turn(deployed)
     }
 

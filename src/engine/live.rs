@@ -15,6 +15,8 @@ use crate::catalog::Source;
 use crate::change::ChangeBatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Formats;
+use crate::runtime::decoding::Decodings;
+use crate::runtime::muster::{Gate, Muster};
 use crate::runtime::pace::Pace;
 use crate::runtime::processing_log;
 use crate::runtime::restore::TOMBSTONES_MS;
@@ -101,6 +103,7 @@ pub struct Live {
     broker: Arc<dyn Broker>,
     clock: Arc<dyn Clock>,
     formats: Formats,
+    decodings: Decodings,
     /// Why statements run.
     pub mode: Mode,
     /// By id.
@@ -114,6 +117,8 @@ pub struct Live {
     /// Topics that a stalled query reads and that did not exist.
     missing: BTreeSet<String>,
     inserter: Option<Box<dyn Producer>>,
+    /// What queries wait for that are started together.
+    gate: Option<Gate>,
 }
 
 impl Live {
@@ -124,6 +129,7 @@ impl Live {
             broker,
             clock,
             formats: Formats::default(),
+            decodings: Decodings::default(),
             mode: Mode::Act,
             queries: BTreeMap::new(),
             recalled: IndexMap::new(),
@@ -131,6 +137,7 @@ impl Live {
             ended: Vec::new(),
             missing: BTreeSet::new(),
             inserter: None,
+            gate: None,
         }
     }
 
@@ -229,18 +236,32 @@ impl Live {
         self.stalled.clear();
     }
 
+    /// Queries that are started from now on begin at [`Live::begin`].
+    pub fn gather(&mut self) {
+        self.gate.get_or_insert_default();
+    }
+
+    /// Lets the queries begin that were started since [`Live::gather`].
+    pub fn begin(&mut self) {
+        if let Some(gate) = self.gate.take() {
+            gate.open();
+        }
+    }
+
     /// Starts what [`Mode::Recall`] left, and goes on to [`Mode::Act`].
     pub fn start_recalled(&mut self) {
         self.mode = Mode::Act;
         let recalled = std::mem::take(&mut self.recalled);
         // What is not there any more was dropped by another process.
         self.config.state.retain_queries(&|query_id| recalled.contains_key(query_id));
+        self.gather();
         for (query_id, (start, paused)) in recalled {
             self.start_or_stall(start);
             if paused && let Some(query) = self.queries.get(&query_id) {
                 query.workers.iter().for_each(|worker| worker.set_paused(true));
             }
         }
+        self.begin();
     }
 
     /// One query that cannot be started keeps no other from running; it is tried again later.
@@ -313,7 +334,8 @@ impl Live {
         };
         let blueprint = Blueprint::new(&query.id, query.topology.clone(), &prefix, &partitions)
             .map_err(|error| unanswered.take().unwrap_or(error))?;
-        let mut blueprint = blueprint.with_formats(self.formats.clone());
+        let blueprint = blueprint.with_formats(self.formats.clone());
+        let mut blueprint = blueprint.with_decodings(self.decodings.clone());
         blueprint.grown_from.extend(self.missing.iter().map(|topic| (topic.clone(), 0)));
         let blueprint = Arc::new(blueprint);
         if !query.resumed && matches!(self.mode, Mode::Act) {
@@ -338,6 +360,7 @@ impl Live {
             coalesce: properties.number("cache.max.bytes.buffering") > 0,
             exactly_once: !properties.get("processing.guarantee").eq_ignore_ascii_case("at_least_once"),
             processing_log: Some(log_topic),
+            muster: Arc::new(Muster::new(self.broker.as_ref(), &blueprint.input_topics(), self.gate.clone())),
             pace: Pace::of(&blueprint.topology, workers),
             state: self.config.state.clone(),
             standbys: (properties.number("num.standby.replicas") > 0).then(|| {
@@ -461,7 +484,9 @@ impl Backend for Live {
             SinkWriter::with_formats(&sink_of(source), &insertable_schema(source), partitions, &self.formats)?;
         let mut producer = match self.inserter.take() {
             Some(producer) => producer,
-            None => self.broker.producer(&ProducerOptions { transactional_id: None, client_id: "insert".into() })?,
+            None => {
+                self.broker.producer(&ProducerOptions { client_id: "insert".into(), ..ProducerOptions::default() })?
+            }
         };
         let (_, errors) = writer.write(&row, 0, None, &mut Direct(producer.as_mut()))?;
         producer.flush(Duration::from_secs(30))?;

@@ -140,7 +140,7 @@ impl Offline {
         }
         let mut set = RecordSet::new(Arc::from(topic), 0);
         set.push(offset, record.timestamp, record.key.as_deref(), record.value.as_deref(), record.headers.clone());
-        running.execution.push(set)?;
+        running.execution.push(set.into())?;
         let (mut out, mut log) = (Written::default(), Vec::new());
         running.execution.run(self.rows_max, &mut out, &mut log)?;
         let id = id.clone();

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::decoding::Decodings;
 use super::round::{Reader, TaskInput};
 use super::sink::{RepartitionWriter, SinkWriter};
-use super::source::SourceReader;
 use super::task::{NodeKind, RunningNode, Task};
 use crate::broker::TopicPartition;
 use crate::error::{Error, Result};
@@ -42,6 +42,8 @@ pub struct Blueprint {
     pub grown_from: BTreeMap<String, i32>,
     /// How its topics are read and written.
     pub formats: Formats,
+    /// How it decodes together with others.
+    pub decodings: Decodings,
 }
 
 /// Where each input starts: topic to offset and rows done of its first record.
@@ -62,6 +64,7 @@ impl Blueprint {
             partitions: BTreeMap::new(),
             grown_from: BTreeMap::new(),
             formats: Formats::default(),
+            decodings: Decodings::default(),
         };
         let missing = |topic: &str, role: &str| {
             Error::not_found(format!("topic {topic}, which the query {role}, does not exist"))
@@ -93,6 +96,11 @@ impl Blueprint {
     /// The same query with formats that know a schema registry.
     pub fn with_formats(self, formats: Formats) -> Self {
         Self { formats, ..self }
+    }
+
+    /// The same query, which decodes together with others that have the same formats.
+    pub fn with_decodings(self, decodings: Decodings) -> Self {
+        Self { decodings, ..self }
     }
 
     /// The full name of an internal topic.
@@ -259,7 +267,7 @@ impl Blueprint {
                         if feeds_others && spec.kind == SourceKind::Stream {
                             paced.insert(topic.clone());
                         }
-                        Reader::Source(Box::new(SourceReader::with_formats(spec, &node.schema, &self.formats)?))
+                        Reader::Source(Box::new(self.decodings.reader(spec, &node.schema, &self.formats)?))
                     }
                     _ => Reader::Repartition(node.schema.arrow()),
                 };

@@ -114,7 +114,7 @@ impl LocalExecution {
     }
 
     /// Queues records; [`Self::run`] processes them.
-    pub fn push(&mut self, set: RecordSet) -> Result<()> {
+    pub fn push(&mut self, set: Arc<RecordSet>) -> Result<()> {
         if let Some(task) = self.routes.get(&(set.topic.clone(), set.partition)) {
             self.tasks[*task].push(set, self.clock.monotonic_us(), &self.metrics)?;
         }
@@ -184,7 +184,7 @@ impl LocalExecution {
             act(&mut self.tasks[i], &mut io)?;
             for set in exchange.queue {
                 if let Some(task) = self.routes.get(&(set.topic.clone(), set.partition)) {
-                    self.tasks[*task].push(set, self.clock.monotonic_us(), &self.metrics)?;
+                    self.tasks[*task].push(set.into(), self.clock.monotonic_us(), &self.metrics)?;
                 }
             }
         }

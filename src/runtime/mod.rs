@@ -9,9 +9,11 @@
 
 pub mod build;
 pub mod checkpoint;
+pub mod decoding;
 pub mod holdings;
 pub mod local;
 pub mod metrics;
+pub mod muster;
 pub mod pace;
 pub mod position;
 pub mod processing_log;

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
+use super::decoding::QueryReader;
 use super::pace::{FREE, Limit};
 use super::processing_log::Entry;
-use super::source::SourceReader;
 use crate::change::{ChangeBatch, Header, RecordSet};
 use crate::error::Result;
 use crate::format::internal;
@@ -22,7 +22,7 @@ use crate::time::NO_TIME;
 /// How an input's bytes become rows.
 pub enum Reader {
     /// A topic of the outside world.
-    Source(Box<SourceReader>),
+    Source(Box<QueryReader>),
     /// A repartition topic with these columns.
     Repartition(SchemaRef),
 }
@@ -127,10 +127,9 @@ impl TaskInput {
     }
 
     /// Decodes and queues records. Returns how many came.
-    pub fn push(&mut self, set: RecordSet) -> Result<usize> {
+    pub fn push(&mut self, set: Arc<RecordSet>) -> Result<usize> {
         let Some(last) = set.offsets.last() else { return Ok(0) };
         self.next_offset = last + 1;
-        let set = Arc::new(set);
         let piece = match self.feeds.as_mut_slice() {
             [(node, Reader::Repartition(schema))] => {
                 repartitioned(*node, schema, &set, self.next_offset, &mut self.rows_to_skip)?

@@ -8,6 +8,7 @@
 //! broker: a simulation drives many sessions on one thread.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -99,12 +100,14 @@ impl Session {
         let producer = config.broker.producer(&ProducerOptions {
             transactional_id: config.exactly_once.then(|| client_id.clone()),
             client_id: client_id.clone(),
+            may_repeat: !config.exactly_once,
         })?;
         let mut consumer = config.broker.consumer(&ConsumerOptions {
             group: Some(config.group.clone()),
             start: config.start,
             read_uncommitted: false,
             client_id,
+            reader: index,
         })?;
         consumer.subscribe(&config.blueprint.input_topics())?;
         let now_us = config.clock.monotonic_us();
@@ -225,7 +228,7 @@ impl Session {
     }
 
     /// Records to their task; those of a partition whose task does not exist yet are read again after the seek.
-    fn route(&mut self, set: RecordSet) -> Result<()> {
+    fn route(&mut self, set: Arc<RecordSet>) -> Result<()> {
         let partition = TopicPartition::new(set.topic.clone(), set.partition);
         let now_us = self.config.clock.monotonic_us();
         match self.holdings.task_of(&partition) {

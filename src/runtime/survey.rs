@@ -59,7 +59,8 @@ fn missing(topic: &str, role: Role) -> Error {
 fn renewed(old: &Blueprint, counts: &BTreeMap<String, i32>) -> Result<Blueprint> {
     let partitions = |topic: &str| counts.get(topic).copied();
     let mut new = Blueprint::new(&old.query_id, old.topology.clone(), &old.prefix, &partitions)?
-        .with_formats(old.formats.clone());
+        .with_formats(old.formats.clone())
+        .with_decodings(old.decodings.clone());
     new.grown_from = old.grown_from.clone();
     for (topic, count) in counts {
         if let Some(before) = old.partitions.get(topic).filter(|before| *before < count) {

@@ -1,5 +1,6 @@
 //! [`Task`]: one sub-topology on one partition: its inputs, operators, stores and stream time.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::metrics::QueryMetrics;
@@ -135,7 +136,7 @@ impl Task {
     }
 
     /// Queues records of one of its inputs.
-    pub fn push(&mut self, set: RecordSet, monotonic_us: i64, metrics: &QueryMetrics) -> Result<()> {
+    pub fn push(&mut self, set: Arc<RecordSet>, monotonic_us: i64, metrics: &QueryMetrics) -> Result<()> {
         self.last_arrival_us = monotonic_us;
         let topic = set.topic.clone();
         if let Some(input) = self.inputs.iter_mut().find(|input| input.topic == topic) {

@@ -15,6 +15,7 @@ use super::build::Blueprint;
 use super::checkpoint::Save;
 use super::metrics::QueryMetrics;
 use super::metrics::watch::worker_span;
+use super::muster::Muster;
 use super::pace::Pace;
 use super::session::Session;
 use super::standby::Standbys;
@@ -29,7 +30,7 @@ use crate::time::Clock;
 /// Records fetched at once.
 const POLL_RECORDS: usize = 10_000;
 /// Longest wait for records. Whatever else wants the worker ends it.
-const POLL_WAIT: Duration = Duration::from_millis(500);
+const POLL_WAIT: Duration = Duration::from_secs(1);
 /// Shortest and longest wait before a failed worker tries again.
 const BACKOFF_MS: (u64, u64) = (100, 15_000);
 /// Longest wait for a broker that does not answer: when it is back, the query is soon.
@@ -67,6 +68,8 @@ pub struct WorkerConfig {
     pub exactly_once: bool,
     /// Topic for problems of single records.
     pub processing_log: Option<String>,
+    /// When they begin.
+    pub muster: Arc<Muster>,
     /// Keeps the workers of this process together in event time, if the query needs that.
     pub pace: Option<Arc<Pace>>,
     /// Where state is kept.
@@ -216,6 +219,7 @@ impl Worker {
     /// Sessions until stopped; a failed one is followed by the next after a while.
     fn run(&mut self) {
         let mut backoff_ms = BACKOFF_MS.0;
+        self.config.muster.wait(&|| self.stopping());
         while !self.stopping() {
             // One that failed stays so until it has partitions again.
             self.config.metrics.session_began(self.index, self.config.clock.monotonic_us());
@@ -291,7 +295,11 @@ impl Worker {
             }
             let paused = self.pause.load(Ordering::SeqCst);
             session.hold(paused)?;
+            let was_settled = session.is_settled();
             session.step(POLL_RECORDS, POLL_WAIT)?;
+            if was_settled {
+                self.config.muster.reads();
+            }
             if session.is_settled() {
                 self.set_state(match (&trouble, paused) {
                     (Some(trouble), _) => WorkerState::Waiting(trouble.clone()),

@@ -53,7 +53,11 @@ fn reader(broker: &dyn Broker, topic: &str, partition: i32) -> Box<dyn Consumer>
 }
 
 fn transactional(broker: &dyn Broker, id: &str) -> Box<dyn Producer> {
-    let options = ProducerOptions { transactional_id: Some(id.to_owned()), client_id: id.to_owned() };
+    let options = ProducerOptions {
+        transactional_id: Some(id.to_owned()),
+        client_id: id.to_owned(),
+        ..ProducerOptions::default()
+    };
     broker.producer(&options).unwrap()
 }
 
@@ -282,15 +286,15 @@ fn a_revoked_member_commits_before_its_next_poll_and_never_after(broker: &dyn Br
     }
     let proof = first.group_metadata();
     producer.begin().unwrap();
-    producer.commit(&[offset(p, 0, 7, "late"), offset(p, 1, 8, "late")], proof.as_ref()).unwrap();
+    producer.commit(&[offset(p, 0, 0, "late"), offset(p, 1, 0, "late")], proof.as_ref()).unwrap();
     share_out(&mut [&mut first, &mut second]);
-    assert_eq!(second.committed(&[at(p, 1)]).unwrap(), [offset(p, 1, 8, "late")]);
+    assert_eq!(second.committed(&[at(p, 1)]).unwrap(), [offset(p, 1, 0, "late")]);
 
     producer.begin().unwrap();
-    let error = producer.commit(&[offset(p, 0, 1, "too late")], proof.as_ref()).unwrap_err();
+    let error = producer.commit(&[offset(p, 0, 0, "too late")], proof.as_ref()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
     producer.abort().unwrap();
-    assert_eq!(second.committed(&[at(p, 0)]).unwrap(), [offset(p, 0, 7, "late")]);
+    assert_eq!(second.committed(&[at(p, 0)]).unwrap(), [offset(p, 0, 0, "late")]);
 }
 
 fn a_member_may_leave_instead_of_answering(broker: &dyn Broker, p: &str) {

@@ -59,6 +59,7 @@ fn run(paced: bool) -> (u64, u64) {
         coalesce: true,
         exactly_once: true,
         processing_log: None,
+        muster: Arc::default(),
         pace: Pace::of(&query.blueprint.topology, 2).filter(|_| paced),
         state: StateEnv::memory(),
         standbys: None,

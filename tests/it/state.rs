@@ -25,7 +25,7 @@ fn run(session: &mut dyn Session, sql: &str) {
 
 /// One record for each of these users.
 fn write(broker: &dyn Broker, users: std::ops::Range<u32>) {
-    let options = ProducerOptions { transactional_id: None, client_id: "orders".into() };
+    let options = ProducerOptions { client_id: "orders".into(), ..ProducerOptions::default() };
     let mut producer = broker.producer(&options).expect("a producer");
     for user in users {
         let value = format!("{{\"USER\":\"u{user}\",\"AMOUNT\":1,\"NOTE\":\"{user:0100}\"}}");

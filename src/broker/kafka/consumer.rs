@@ -3,12 +3,13 @@
 //! A rebalance takes two polls: the first tells the caller, the second answers the group. So the caller commits, seeks
 //! and pauses between them, while the group still waits for this member.
 //!
-//! Every partition has a queue of its own. A paused one is left alone, so that what was fetched of it stays where it is:
-//! pausing in librdkafka would throw it away, and fetch it again.
+//! The member of a group only takes part in it; what it is given it reads over the process's [`lanes`](crate::broker::lanes),
+//! together with other members. A consumer without a group reads by itself. Every partition has a queue of its own; a
+//! paused one is left alone, so that what was fetched of it stays where it is: pausing in librdkafka would throw it away,
+//! and fetch it again.
 //!
 //! **Invariant:** a poll that brings assigned or revoked partitions brings no records.
 
-use std::ffi::CString;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -17,20 +18,25 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::error::{crate_failed, failed};
-use super::native::{Failure, Membership, NativeConsumer, PartitionQueue, Rebalance, Received};
+use super::native::{Membership, NativeConsumer, Rebalance};
+use super::reader::{PartitionReader, note};
+use crate::broker::lanes::{Follower, Lanes, Source, Taken};
 use crate::broker::{CommittedOffset, Consumer, ConsumerOptions, GroupMetadata, Poll, Start, TopicPartition};
 use crate::change::RecordSet;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::time::SystemClock;
 
 /// How long the broker may take for an answer.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
 /// Between two questions about something that a cluster has to agree on.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long a poll waits for others to take what they have yet to take.
+const HELD_UP: Duration = Duration::from_millis(10);
 
 pub(super) struct KafkaConsumer {
     slots: Vec<Slot>,
-    native: NativeConsumer,
+    native: Arc<NativeConsumer>,
+    lanes: Arc<Lanes>,
     options: ConsumerOptions,
     /// The slot whose turn is first.
     turn: usize,
@@ -44,14 +50,36 @@ pub(super) struct KafkaConsumer {
 
 /// An assigned partition.
 struct Slot {
-    partition: TopicPartition,
-    name: CString,
-    queue: PartitionQueue,
-    /// The next record that the caller gets has this offset or a larger one.
-    position: i64,
-    /// Everything before the end has been handed over, transaction markers set aside.
-    drained: bool,
+    feed: Feed,
     paused: bool,
+}
+
+/// Where its records come from.
+enum Feed {
+    /// This consumer's client.
+    Own(PartitionReader),
+    /// The clients of the process.
+    Lane(Follower),
+}
+
+impl Feed {
+    fn partition(&self) -> &TopicPartition {
+        match self {
+            Self::Own(reader) => &reader.partition,
+            Self::Lane(follower) => follower.partition(),
+        }
+    }
+
+    fn take(&mut self, max: usize) -> Result<Taken> {
+        match self {
+            Self::Lane(follower) => follower.take(max),
+            Self::Own(reader) => {
+                let mut set = RecordSet::new(reader.partition.topic.clone(), reader.partition.partition);
+                reader.read(max, &mut set)?;
+                Ok(if set.is_empty() { Taken::Nothing } else { Taken::Set(Arc::new(set)) })
+            }
+        }
+    }
 }
 
 /// What the group is owed by the next poll.
@@ -62,12 +90,13 @@ enum Answer {
 }
 
 impl KafkaConsumer {
-    pub(super) fn new(native: NativeConsumer, options: ConsumerOptions) -> Self {
-        Self { slots: Vec::new(), native, options, turn: 0, answer: None, membership: None, trouble: None }
+    pub(super) fn new(native: NativeConsumer, lanes: Arc<Lanes>, options: ConsumerOptions) -> Self {
+        let native = Arc::new(native);
+        Self { slots: Vec::new(), native, lanes, options, turn: 0, answer: None, membership: None, trouble: None }
     }
 
     fn slot(&mut self, partition: &TopicPartition) -> Result<&mut Slot> {
-        let found = self.slots.iter_mut().find(|slot| slot.partition == *partition);
+        let found = self.slots.iter_mut().find(|slot| slot.feed.partition() == partition);
         found.ok_or_else(|| Error::internal(format!("partition {partition} is not assigned to this consumer")))
     }
 
@@ -83,10 +112,11 @@ impl KafkaConsumer {
                 (None, Some(offset)) => offset.offset,
                 (start, _) => self.resolve(&partition, start.unwrap_or(self.options.start))?,
             };
-            let name = CString::new(&*partition.topic).map_err(|_| Error::semantic("a null byte in a topic name"))?;
-            let queue = self.native.partition_queue(&name, partition.partition);
-            let queue = queue.map_err(|failure| failed(&format!("reading {partition}"), &failure))?;
-            slots.push(Slot { partition, name, queue, position, drained: false, paused: false });
+            let feed = match by_group {
+                true => Feed::Lane(self.lanes.follow(&partition, position, self.options.reader, self.waker())),
+                false => Feed::Own(PartitionReader::new(&self.native, &partition, position, self.waker())?),
+            };
+            slots.push(Slot { feed, paused: false });
         }
         self.slots = slots;
         Ok(())
@@ -101,9 +131,13 @@ impl KafkaConsumer {
         }
     }
 
-    /// Begins to read the slots.
+    /// Begins to read the slots; of a member's the group is told that it has them, and its client reads nothing.
     fn start_reading(&self) -> Result<()> {
-        let list = offset_list(self.slots.iter().map(|slot| (&slot.partition, slot.position, None)))?;
+        let own = self.slots.iter().filter_map(|slot| match &slot.feed {
+            Feed::Own(reader) => Some((&reader.partition, reader.position, None)),
+            Feed::Lane(_) => None,
+        });
+        let list = offset_list(own)?;
         self.native.assign(Some(&list)).map_err(|failure| failed("taking over partitions", &failure))
     }
 
@@ -141,7 +175,7 @@ impl KafkaConsumer {
             }
             Some(Rebalance::Revoke) if !self.slots.is_empty() => {
                 self.answer = Some(Answer::Unassign);
-                let revoked = self.slots.iter().map(|slot| slot.partition.clone()).collect();
+                let revoked = self.slots.iter().map(|slot| slot.feed.partition().clone()).collect();
                 Ok(Poll { revoked, lost: self.native.assignment_lost(), ..Poll::default() })
             }
             Some(Rebalance::Assign(_)) => {
@@ -157,8 +191,9 @@ impl KafkaConsumer {
         }
     }
 
-    /// Takes what has come, at most `max` records: as many of each partition, then more of those that have more.
-    fn drain(&mut self, max: usize) -> Vec<RecordSet> {
+    /// Takes what has come, about `max` records: as many of each partition, then more of those that have more. Whether
+    /// more could be there that others have to make room for.
+    fn drain(&mut self, max: usize) -> Result<(Vec<Arc<RecordSet>>, bool)> {
         let Self { native, slots, trouble, .. } = self;
         native.consume(None, usize::MAX, |message| match message.failure() {
             Some(failure) => note(message, &failure, trouble),
@@ -168,62 +203,37 @@ impl KafkaConsumer {
         let turn = self.turn.checked_rem(slots.len()).unwrap_or(0);
         self.turn = turn + 1;
         let (later, first) = slots.split_at_mut(turn);
-        let slots = first.iter_mut().chain(later).filter(|slot| !slot.paused);
-        let mut open: Vec<(&mut Slot, RecordSet)> = slots
-            .map(|slot| {
-                let set = RecordSet::new(slot.partition.topic.clone(), slot.partition.partition);
-                (slot, set)
-            })
-            .collect();
-        let share = max.checked_div(open.len()).unwrap_or(0).max(1);
-        let (mut room, mut more) = (max, vec![true; open.len()]);
-        for most in [share, max] {
-            for ((slot, set), more) in open.iter_mut().zip(&mut more).filter(|(_, more)| **more) {
-                let (most, before) = (most.min(room), set.len());
-                let count = native.consume(Some(&slot.queue), most, |message| match message.failure() {
-                    None => {
-                        let (key, value) = (message.key(), message.value());
-                        set.push(message.offset(), message.timestamp(), key, value, message.headers());
-                        (slot.position, slot.drained) = (message.offset() + 1, false);
-                    }
-                    Some(failure) if failure.code == RDKafkaErrorCode::PartitionEOF => slot.drained = true,
-                    Some(failure) => note(message, &failure, trouble),
-                });
-                room -= set.len() - before;
-                *more = count == most;
+        let mut open: Vec<&mut Feed> = Vec::with_capacity(first.len() + later.len());
+        for slot in first.iter_mut().chain(later) {
+            match &mut slot.feed {
+                feed if !slot.paused => open.push(feed),
+                Feed::Lane(follower) => follower.look(),
+                Feed::Own(_) => {}
             }
         }
-        open.into_iter().map(|(_, set)| set).filter(|set| !set.is_empty()).collect()
-    }
-}
-
-/// Keeps an error that librdkafka does not get over by itself.
-fn note(message: &Received<'_>, failure: &Failure, trouble: &mut Option<Error>) {
-    match read_error(message, failure) {
-        Some(error) => *trouble = Some(error),
-        None => tracing::debug!("kafka consumer: {}", failure.text),
-    }
-}
-
-/// The error of a message that is none; `None` for those that librdkafka gets over by itself.
-fn read_error(message: &Received<'_>, failure: &Failure) -> Option<Error> {
-    use RDKafkaErrorCode as Code;
-    match failure.code {
-        Code::BrokerTransportFailure
-        | Code::AllBrokersDown
-        | Code::Resolve
-        | Code::OperationTimedOut
-        | Code::RequestTimedOut => None,
-        Code::PollExceeded => Some(Error::new(
-            ErrorKind::Fenced,
-            "this member did not answer its group for longer than max.poll.interval.ms: its partitions went to others",
-        )),
-        // Where reading goes on is for its caller to say, from the committed offsets.
-        Code::AutoOffsetReset => Some(Error::new(
-            ErrorKind::Unavailable,
-            format!("{}-{} cannot be read on from here: {}", message.topic(), message.partition(), failure.text),
-        )),
-        _ => Some(failed(&format!("reading {}", message.topic()), failure)),
+        let share = max.checked_div(open.len()).unwrap_or(0).max(1);
+        let (mut sets, mut room, mut held_up) = (Vec::new(), max, false);
+        for most in [share, max] {
+            let mut more = Vec::with_capacity(open.len());
+            for feed in open {
+                if room == 0 {
+                    break;
+                }
+                match feed.take(most.min(room))? {
+                    Taken::Set(set) => {
+                        room = room.saturating_sub(set.len());
+                        if set.len() >= most {
+                            more.push(feed);
+                        }
+                        sets.push(set);
+                    }
+                    Taken::Nothing => {}
+                    Taken::HeldUp => held_up = true,
+                }
+            }
+            open = more;
+        }
+        Ok((sets, held_up))
     }
 }
 
@@ -335,12 +345,13 @@ impl Consumer for KafkaConsumer {
         let max = max_records.clamp(1, 100_000);
         let bell = self.native.context().bell().clone();
         for wait in [timeout, Duration::ZERO] {
-            let sets = self.drain(max);
+            let drained = self.drain(max);
             let rebalances = self.native.context().take_rebalances();
             if !rebalances.is_empty() {
                 // Records that came with it are dropped: they are not committed, so their next owner reads them.
                 return self.rebalance(rebalances);
             }
+            let (sets, held_up) = drained?;
             if !sets.is_empty() {
                 return Ok(Poll { sets, ..Poll::default() });
             }
@@ -350,16 +361,20 @@ impl Consumer for KafkaConsumer {
             if wait.is_zero() {
                 break;
             }
-            bell.wait(wait);
+            bell.wait(if held_up { wait.min(HELD_UP) } else { wait });
         }
         Ok(Poll::default())
     }
 
     fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<()> {
         let pending = self.answer == Some(Answer::Assign);
-        let slot = self.slot(partition)?;
-        slot.position = offset;
-        slot.drained = false;
+        match &mut self.slot(partition)?.feed {
+            Feed::Lane(follower) => {
+                follower.seek(offset);
+                return Ok(());
+            }
+            Feed::Own(reader) => (reader.position, reader.drained) = (offset, false),
+        }
         if pending {
             return Ok(());
         }
@@ -386,12 +401,11 @@ impl Consumer for KafkaConsumer {
     }
 
     fn end_offset(&self, partition: &TopicPartition) -> Option<i64> {
-        let slot = self.slots.iter().find(|slot| slot.partition == *partition)?;
-        if slot.drained {
-            // The end may lie behind markers of transactions, which nobody ever reads.
-            return Some(slot.position);
+        let slot = self.slots.iter().find(|slot| slot.feed.partition() == partition)?;
+        match &slot.feed {
+            Feed::Own(reader) => reader.end_offset(),
+            Feed::Lane(follower) => follower.end_offset(),
         }
-        self.native.cached_end(&slot.name, partition.partition).map(|end| end.max(slot.position))
     }
 
     fn committed(&self, partitions: &[TopicPartition]) -> Result<Vec<CommittedOffset>> {

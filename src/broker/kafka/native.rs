@@ -12,7 +12,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::task::Wake;
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use rdkafka::client::{Client, ClientContext};
@@ -78,6 +78,8 @@ pub(super) struct Context {
     /// The first record that could not be delivered since it was last asked.
     undelivered: Mutex<Option<(RDKafkaErrorCode, String)>>,
     closing: AtomicBool,
+    /// The group waits for an answer to a rebalance that the polling thread knows of.
+    unanswered: AtomicBool,
 }
 
 impl ClientContext for Context {}
@@ -172,7 +174,13 @@ unsafe extern "C" fn on_error(_: *mut sys::rd_kafka_t, _: c_int, reason: *const 
     }
 }
 
-/// A queue that was empty has something.
+/// A partition's queue that was empty has something.
+unsafe extern "C" fn on_record(_: *mut sys::rd_kafka_t, opaque: *mut c_void) {
+    // SAFETY: the opaque pointer is the waker of the queue, which stops calling before it is gone.
+    unsafe { &*(opaque as *const Waker) }.wake_by_ref();
+}
+
+/// A client's queue that was empty has something.
 unsafe extern "C" fn on_event(_: *mut sys::rd_kafka_t, opaque: *mut c_void) {
     // SAFETY: the opaque pointer is the context, which outlives the client and its queues.
     unsafe { &*(opaque as *const Context) }.bell.ring();
@@ -194,6 +202,7 @@ unsafe extern "C" fn on_rebalance(
     }
     // Nothing is answered yet: the group waits until the polling thread has settled what it has.
     let note = if assign { Rebalance::Assign(list.map(names).unwrap_or_default()) } else { Rebalance::Revoke };
+    context.unanswered.store(true, Ordering::Release);
     with(&context.rebalances, |list| list.push(note));
 }
 

@@ -25,6 +25,14 @@ const STEP: Duration = Duration::from_secs(10);
 const TRIES: u32 = 3;
 /// How long taking a transaction back may take: nobody needs the answer, as the next producer of the id ends it too.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How long a record waits for others to share a request. In a transaction nobody sees it before the commit, which ends
+/// the wait.
+///
+/// An idempotent producer that has records due while others of the partition are on their way asks for the time, over and
+/// over, until those are acknowledged (`rd_kafka_toppar_producer_serve` counts records in flight where requests are
+/// meant). So transactions wait long, and writers that may repeat records do without idempotence.
+const LINGER_MS: &str = "10";
+const LINGER_MS_TRANSACTION: &str = "100";
 /// What a batch adds to its records, and a record to its key, value and headers.
 const OVERHEAD: usize = 128;
 
@@ -46,15 +54,18 @@ impl KafkaProducer {
             .set("client.id", &options.client_id)
             .set("acks", "all")
             .set("enable.idempotence", "true")
-            .set("linger.ms", "10")
+            .set("linger.ms", LINGER_MS)
             .set("batch.size", shared.batch_bytes.load(Ordering::Relaxed).to_string())
             .set("queue.buffering.max.messages", "100000")
             .set("queue.buffering.max.kbytes", "65536")
             // Each topic has a limit of its own, which is looked at before a record is handed over.
             .set("message.max.bytes", "100000000")
             .set("delivery.report.only.error", "true");
+        if options.may_repeat {
+            config.set("enable.idempotence", "false").set("max.in.flight.requests.per.connection", "1");
+        }
         if let Some(id) = &options.transactional_id {
-            config.set("transactional.id", id);
+            config.set("transactional.id", id).set("linger.ms", LINGER_MS_TRANSACTION);
             // What a dead process left open holds up readers for as long.
             config.set("transaction.timeout.ms", "30000");
         }

@@ -140,7 +140,7 @@ impl LogConsumer {
         Ok(())
     }
 
-    fn read(&mut self, max_records: usize) -> Result<Vec<RecordSet>> {
+    fn read(&mut self, max_records: usize) -> Result<Vec<Arc<RecordSet>>> {
         let mut sets = Vec::new();
         let count = self.positions.len();
         let mut left = max_records.max(1);
@@ -155,7 +155,7 @@ impl LogConsumer {
             position.read(&self.log, share, &mut set)?;
             if !set.is_empty() {
                 left -= set.len().min(left);
-                sets.push(set);
+                sets.push(Arc::new(set));
             }
         }
         self.turn = if count == 0 { 0 } else { (self.turn + 1) % count };

@@ -22,11 +22,11 @@ fn put(log: &Arc<Log>, key: &str, value: Option<&str>, timestamp: i64) {
     producer.send(OutRecord { topic: "t", partition: 0, key, value, timestamp, headers: &[] }).unwrap();
 }
 
-fn all(log: &Arc<Log>) -> RecordSet {
+fn all(log: &Arc<Log>) -> Arc<RecordSet> {
     let mut consumer = log.consumer(&ConsumerOptions::default());
     consumer.assign(&[(TopicPartition::new("t", 0), Start::Earliest)]).unwrap();
     let mut sets = consumer.poll(1_000_000, Duration::ZERO).unwrap().sets;
-    sets.pop().unwrap_or_else(|| RecordSet::new("t".into(), 0))
+    sets.pop().unwrap_or_else(|| Arc::new(RecordSet::new("t".into(), 0)))
 }
 
 #[test]

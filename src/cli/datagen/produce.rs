@@ -71,7 +71,7 @@ impl Topics {
 
     /// A plain producer: generated data needs no transactions.
     pub fn producer(&self, broker: &dyn Broker) -> Result<Box<dyn Producer>> {
-        broker.producer(&ProducerOptions { transactional_id: None, client_id: "eddyline-datagen".to_owned() })
+        broker.producer(&ProducerOptions { client_id: "eddyline-datagen".to_owned(), ..ProducerOptions::default() })
     }
 }
 

@@ -93,7 +93,8 @@ impl World {
 
     /// Appends `key = value` records, as one epoch.
     fn write(&self, keys: std::ops::Range<u32>, value: &str) {
-        let options = ProducerOptions { transactional_id: Some("w".into()), client_id: "w".into() };
+        let options =
+            ProducerOptions { transactional_id: Some("w".into()), client_id: "w".into(), ..ProducerOptions::default() };
         let mut producer = self.broker.producer(&options).expect("a producer");
         producer.begin().expect("begun");
         for key in keys {

@@ -61,7 +61,11 @@ fn a_record_that_is_too_large_is_refused_without_harm() {
     let broker = KafkaBroker::connect(&kafka_bootstrap(), &BTreeMap::new()).unwrap();
     let topic = unique("t");
     create(&broker, &topic, 1);
-    let options = ProducerOptions { transactional_id: Some(unique("p")), client_id: "p".to_owned() };
+    let options = ProducerOptions {
+        transactional_id: Some(unique("p")),
+        client_id: "p".to_owned(),
+        ..ProducerOptions::default()
+    };
     let mut producer = broker.producer(&options).unwrap();
     let record = |value| OutRecord { topic: &topic, partition: 0, key: None, value, timestamp: 1, headers: &[] };
     let (large, fits) = (vec![b'x'; 1_048_600], vec![b'x'; 1_040_000]);

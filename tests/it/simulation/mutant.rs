@@ -366,7 +366,7 @@ impl Consumer for Forgetful {
             for i in (0..set.len()).filter(|i| i % 2 == 1 || i + 1 == set.len()) {
                 half.push(set.offsets[i], set.timestamps[i], set.keys.get(i), set.values.get(i), Vec::new());
             }
-            *set = half;
+            *set = Arc::new(half);
         }
         Ok(poll)
     }

@@ -254,6 +254,7 @@ impl<'a> World<'a> {
                     coalesce: self.terms.coalesce,
                     exactly_once: self.terms.exactly_once,
                     processing_log: Some(processing_log::topic(SERVICE)),
+                    muster: Arc::default(),
                     pace: pace.clone(),
                     state: state.clone(),
                     standbys: standbys.get(at).map(|standby| standby.copies.clone()),

@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Waker;
 use std::time::Duration;
 
 use rdkafka::client::Client;
@@ -12,7 +13,7 @@ use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as sys;
 
-use super::{Code, Context, Failure, check, check_error, client, failure, millis, on_event, text};
+use super::{Code, Context, Failure, check, check_error, client, failure, millis, on_event, on_record, text};
 use crate::change::Header;
 
 /// Messages that are taken from librdkafka at once: one that was just handed over is still in the processor's cache.
@@ -88,12 +89,11 @@ fn bytes<'a>(data: *const c_void, len: usize) -> Option<&'a [u8]> {
 pub(in crate::broker::kafka) struct NativeConsumer {
     client: Arc<Client<Context>>,
     queue: *mut sys::rd_kafka_queue_t,
-    batch: [*mut sys::rd_kafka_message_t; PIECE],
 }
 
-// SAFETY: librdkafka's handles may be used from any thread; between calls the batch holds nothing that is used again.
+// SAFETY: librdkafka's handles may be used from any thread.
 unsafe impl Send for NativeConsumer {}
-// SAFETY: the methods that take `&self` only call librdkafka, which locks for itself.
+// SAFETY: the methods only call librdkafka, which locks for itself.
 unsafe impl Sync for NativeConsumer {}
 
 impl NativeConsumer {
@@ -104,33 +104,34 @@ impl NativeConsumer {
             sys::rd_kafka_poll_set_consumer(client.native_ptr());
             sys::rd_kafka_queue_get_consumer(client.native_ptr())
         };
-        let consumer = Self { client: Arc::new(client), queue, batch: [ptr::null_mut(); PIECE] };
-        consumer.announce(queue);
+        let consumer = Self { client: Arc::new(client), queue };
+        let context = ptr::from_ref(consumer.context()).cast_mut().cast();
+        // SAFETY: the queue is alive; the context outlives the client, and so its queue.
+        unsafe { sys::rd_kafka_queue_cb_event_enable(queue, Some(on_event), context) };
         Ok(consumer)
     }
 
-    /// The bell rings when the queue is no longer empty.
-    fn announce(&self, queue: *mut sys::rd_kafka_queue_t) {
-        let context = ptr::from_ref(self.context()).cast_mut().cast();
-        // SAFETY: the queue is alive; the context outlives the client, and so every queue that may ring.
-        unsafe { sys::rd_kafka_queue_cb_event_enable(queue, Some(on_event), context) };
-    }
-
-    /// What is read of a partition from the next assignment on, apart from all else that the client brings.
+    /// What is read of a partition from the next assignment on, apart from all else that the client brings. The waker is
+    /// woken when it is no longer empty.
     pub(in crate::broker::kafka) fn partition_queue(
         &self,
         topic: &CStr,
         partition: i32,
+        waker: Waker,
     ) -> Result<PartitionQueue, Failure> {
         // SAFETY: the client is alive; the name is copied; the queue is ours.
         let queue = unsafe { sys::rd_kafka_queue_get_partition(self.native(), topic.as_ptr(), partition) };
         if queue.is_null() {
             return Err(failure(RDKafkaErrorCode::UnknownPartition));
         }
-        // SAFETY: the queue is alive.
-        unsafe { sys::rd_kafka_queue_forward(queue, ptr::null_mut()) };
-        self.announce(queue);
-        Ok(PartitionQueue { queue, _client: self.client.clone() })
+        let queue = PartitionQueue { queue, waker: Box::new(waker), _client: self.client.clone() };
+        let opaque = ptr::from_ref(&*queue.waker).cast_mut().cast();
+        // SAFETY: the queue is alive; the waker lives until the queue no longer calls.
+        unsafe {
+            sys::rd_kafka_queue_forward(queue.queue, ptr::null_mut());
+            sys::rd_kafka_queue_cb_event_enable(queue.queue, Some(on_record), opaque);
+        }
+        Ok(queue)
     }
 
     pub(in crate::broker::kafka) fn client(&self) -> &Client<Context> {
@@ -147,19 +148,20 @@ impl NativeConsumer {
 
     /// Visits what has come, at most `max` messages: of a partition, or what concerns the client as a whole.
     pub(in crate::broker::kafka) fn consume(
-        &mut self,
+        &self,
         of: Option<&PartitionQueue>,
         max: usize,
         mut visit: impl FnMut(&Received<'_>),
     ) -> usize {
         let queue = of.map_or(self.queue, |partition| partition.queue);
+        let mut batch = [ptr::null_mut(); PIECE];
         let mut total = 0;
         while total < max {
-            let room = self.batch.len().min(max - total);
+            let room = batch.len().min(max - total);
             // SAFETY: the queue is alive; the batch has room for as many pointers.
-            let count = unsafe { sys::rd_kafka_consume_batch_queue(queue, 0, self.batch.as_mut_ptr(), room) };
+            let count = unsafe { sys::rd_kafka_consume_batch_queue(queue, 0, batch.as_mut_ptr(), room) };
             let count = usize::try_from(count).unwrap_or(0);
-            for message in &self.batch[..count] {
+            for message in &batch[..count] {
                 // SAFETY: the pointers that were filled in are messages, ours until they are destroyed.
                 unsafe {
                     visit(&Received(&**message));
@@ -198,8 +200,21 @@ impl NativeConsumer {
     /// Reads these; nothing when `None`, which also answers a revocation.
     pub(in crate::broker::kafka) fn assign(&self, partitions: Option<&TopicPartitionList>) -> Result<(), Failure> {
         let list = partitions.map_or(ptr::null_mut(), TopicPartitionList::ptr);
+        self.context().unanswered.store(false, Ordering::Release);
         // SAFETY: both handles are alive.
         check(unsafe { sys::rd_kafka_assign(self.native(), list) })
+    }
+
+    /// Reads these too. Only for a client that belongs to no group.
+    pub(in crate::broker::kafka) fn assign_more(&self, partitions: &TopicPartitionList) -> Result<(), Failure> {
+        // SAFETY: both handles are alive; the error object is taken over.
+        check_error(unsafe { sys::rd_kafka_incremental_assign(self.native(), partitions.ptr()) })
+    }
+
+    /// Reads these no longer. Only for a client that belongs to no group.
+    pub(in crate::broker::kafka) fn assign_less(&self, partitions: &TopicPartitionList) -> Result<(), Failure> {
+        // SAFETY: both handles are alive; the error object is taken over.
+        check_error(unsafe { sys::rd_kafka_incremental_unassign(self.native(), partitions.ptr()) })
     }
 
     /// Whether the partitions that are to be given up went to others before this member knew.
@@ -283,10 +298,14 @@ impl NativeConsumer {
     /// Leaves the group and stops.
     pub(in crate::broker::kafka) fn close(&self) {
         self.context().closing.store(true, Ordering::Release);
-        // SAFETY: the client is alive; closing twice is an error code, not more. A rebalance that has not been answered
-        // yet is answered first, as closing would wait for that forever.
+        // SAFETY: the client is alive; closing twice is an error code, not more.
         unsafe {
-            sys::rd_kafka_assign(self.native(), ptr::null());
+            // A rebalance that has not been answered yet is answered first: closing would wait for that forever. One that
+            // is still on its way is answered by the callback; were it answered here, the callback's answer would be one
+            // too many, and wait forever for a group that has come to its end meanwhile.
+            if self.context().unanswered.swap(false, Ordering::AcqRel) {
+                sys::rd_kafka_assign(self.native(), ptr::null());
+            }
             sys::rd_kafka_consumer_close(self.native());
         }
     }
@@ -303,6 +322,7 @@ impl Drop for NativeConsumer {
 /// What has been read of one partition.
 pub(in crate::broker::kafka) struct PartitionQueue {
     queue: *mut sys::rd_kafka_queue_t,
+    waker: Box<Waker>,
     /// The queue is the client's.
     _client: Arc<Client<Context>>,
 }
@@ -314,8 +334,12 @@ unsafe impl Sync for PartitionQueue {}
 
 impl Drop for PartitionQueue {
     fn drop(&mut self) {
-        // SAFETY: the handle is ours; nobody uses it after this.
-        unsafe { sys::rd_kafka_queue_destroy(self.queue) };
+        // SAFETY: the handle is ours; nobody uses it after this. Queues call under their lock, which the first call takes:
+        // after it nobody uses the waker.
+        unsafe {
+            sys::rd_kafka_queue_cb_event_enable(self.queue, None, ptr::null_mut());
+            sys::rd_kafka_queue_destroy(self.queue);
+        }
     }
 }
 

@@ -108,7 +108,7 @@ impl Stage {
                 set.push(*index as i64, record.timestamp, key, value, record.headers.clone());
             }
             at += together;
-            execution.push(set)?;
+            execution.push(set.into())?;
             let (mut out, mut log) = (Written::default(), Vec::new());
             execution.run(usize::MAX, &mut out, &mut log)?;
             out.0.into_iter().for_each(|(topic, record)| self.append(&topic, record));
