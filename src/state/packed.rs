@@ -33,6 +33,8 @@ pub struct PackedMap {
     branches: Vec<Branch>,
     len: usize,
     bytes: usize,
+    /// Whether values leave out what they have in common.
+    cuts_values: bool,
     /// Who comes next most often wants the same leaf as the one before.
     near: Cell<At>,
     /// Buffers for who reads.
@@ -93,13 +95,23 @@ type At = (usize, usize);
 
 impl Default for PackedMap {
     fn default() -> Self {
-        let mut map = Self { branches: Vec::new(), len: 0, bytes: 0, near: Cell::default(), buffers: Cell::default() };
-        map.clear();
-        map
+        Self::new(true)
     }
 }
 
 impl PackedMap {
+    fn new(cuts_values: bool) -> Self {
+        let (near, buffers) = (Cell::default(), Cell::default());
+        let mut map = Self { branches: Vec::new(), len: 0, bytes: 0, cuts_values, near, buffers };
+        map.clear();
+        map
+    }
+
+    /// A map of entries that do not stay for long: values are kept as they are.
+    pub fn passing() -> Self {
+        Self::new(false)
+    }
+
     /// The number of entries.
     pub fn len(&self) -> usize {
         self.len
@@ -138,27 +150,25 @@ impl PackedMap {
 
     /// Puts an entry in, in place of the one that is there. Returns the flag of that one.
     pub fn insert(&mut self, key: &[u8], value: Option<&[u8]>, flag: bool) -> Option<bool> {
-        let at = self.seek(key);
+        let (at, cuts_values) = (self.seek(key), self.cuts_values);
         let leaf = self.leaf_mut(at);
         let cost = leaf.cost();
-        let found = leaf.find(key);
-        let before = found.ok().map(|place| leaf.flag(place));
-        leaf.put(found, key, value, flag);
+        let put = leaf.put(key, value, flag, cuts_values);
         let mut part = None;
         if leaf.used() > LEAF_BYTES && leaf.len() > 1 {
             // Keys that come in order fill their leaves.
             let last = leaf.len() - 1;
-            part = Some(leaf.part(if found == Err(last) { last } else { leaf.middle() }));
+            part = Some(if put == Err(last) { leaf.part_last(cuts_values) } else { leaf.part(leaf.middle()) });
         } else {
             leaf.tidy();
         }
         let now = leaf.cost();
         self.bytes = self.bytes + now - cost;
-        self.len += usize::from(before.is_none());
+        self.len += usize::from(put.is_err());
         if let Some(part) = part {
             self.grow(at, part);
         }
-        before
+        put.ok()
     }
 
     /// Removes an entry. Returns its flag.
@@ -222,7 +232,8 @@ impl PackedMap {
                 (at, place)
             }
         };
-        Range { map: self, leaf, place, to, only_flagged: false, shown: None, buffers: self.buffers.take() }
+        let buffers = self.buffers.take();
+        Range { map: self, leaf, place, to, end: None, only_flagged: false, shown: None, buffers }
     }
 
     fn leaf(&self, (branch, leaf): At) -> &Leaf {
@@ -289,7 +300,7 @@ impl PackedMap {
         if bytes > 0 {
             let before = &mut branch.leaves[leaf - 1];
             let cost = before.cost();
-            before.unite(&gone);
+            before.unite(&gone, self.cuts_values);
             let now = before.cost();
             self.bytes = self.bytes + now - cost;
         }
@@ -319,6 +330,8 @@ pub struct Range<'a> {
     leaf: At,
     place: usize,
     to: Bound<&'a [u8]>,
+    /// Before which places of the leaf the entries within `to` end for sure, and at the latest.
+    end: Option<(usize, usize)>,
     only_flagged: bool,
     /// The buffers hold the entry that comes next: whether it has a value, and its flag.
     shown: Option<(bool, bool)>,
@@ -364,21 +377,26 @@ impl Range<'_> {
                 continue;
             };
             if self.place >= leaf.len() || self.only_flagged && !leaf.is_flagged() {
-                (self.leaf.1, self.place) = (self.leaf.1 + 1, 0);
+                (self.leaf.1, self.place, self.end) = (self.leaf.1 + 1, 0, None);
                 continue;
             }
-            let flag = leaf.flag(self.place);
-            if self.only_flagged && !flag {
+            if self.only_flagged && !leaf.flag(self.place) {
                 self.place += 1;
                 continue;
             }
-            leaf.key(self.place, &mut self.buffers.key);
-            let within = match self.to {
-                Bound::Unbounded => true,
-                Bound::Included(to) => *self.buffers.key <= *to,
-                Bound::Excluded(to) => *self.buffers.key < *to,
+            let (to, sure) = match self.to {
+                Bound::Unbounded => (&[][..], true),
+                Bound::Included(to) | Bound::Excluded(to) => {
+                    let (sure, latest) = *self.end.get_or_insert_with(|| leaf.end(to));
+                    if self.place >= latest {
+                        return None;
+                    }
+                    (to, self.place < sure)
+                }
             };
-            return within.then(|| (leaf.value(self.place, &mut self.buffers.value), flag));
+            let Buffers { key, value } = &mut self.buffers;
+            let excluded = matches!(self.to, Bound::Excluded(_));
+            return leaf.entry(self.place, key, value, |key| sure || key < to || key == to && !excluded);
         }
     }
 }

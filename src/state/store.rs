@@ -79,7 +79,7 @@ pub struct StateStore {
 impl StateStore {
     /// A store over committed state.
     pub fn new(name: impl Into<String>, base: Box<dyn StateBase>) -> Self {
-        Self { name: name.into(), base, cache: PackedMap::default() }
+        Self { name: name.into(), base, cache: PackedMap::passing() }
     }
 
     /// Its name within the query.

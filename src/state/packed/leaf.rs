@@ -1,11 +1,19 @@
 //! [`Leaf`]: some kilobytes of entries of a [`super::PackedMap`].
 //!
-//! The content is in the order of arrival, its places in the order of keys, each with the first four bytes of what its
-//! mould leaves of the key: adding moves eight bytes for each of some ten to hundreds of entries, and what was removed
-//! or replaced stays until a quarter of the leaf is waste.
+//! The content is in the order of arrival, its places in the order of keys, each with the four bytes in which keys first
+//! differ: adding moves eight bytes for each of some ten to hundreds of entries, and what was removed or replaced stays
+//! until a quarter of the leaf is waste.
+
+use std::cmp::Ordering;
 
 use super::mould::{Mould, head};
 use crate::state::keys::{put_varint, varint_at, varint_len};
+
+/// Moulds that fit better must save one byte of so many.
+const GAIN_MIN: usize = 12;
+
+/// Keys and values of at most so many bytes are put together before they are written.
+const SMALL: usize = 96;
 
 /// Entries in order.
 #[derive(Default)]
@@ -25,7 +33,8 @@ pub(super) struct Leaf {
 
 #[derive(Clone, Copy)]
 struct Place {
-    /// The first four bytes of what is left of the key, zeros behind its end: keys whose heads differ are in their order.
+    /// The key's four bytes after those that all keys begin with, zeros behind its end: keys whose heads differ are in
+    /// their order.
     head: u32,
     at: u32,
 }
@@ -72,28 +81,40 @@ impl Leaf {
     }
 
     /// Where the key is, or belongs.
+    #[inline]
     pub(super) fn find(&self, key: &[u8]) -> Result<usize, usize> {
-        if self.places.is_empty() {
-            return Err(0);
+        let Some(last) = self.places.last() else { return Err(0) };
+        match self.keys.beside(key) {
+            Ordering::Less => return Err(0),
+            Ordering::Greater => return Err(self.places.len()),
+            Ordering::Equal => {}
         }
-        let cut = self.keys.probe(key);
-        let (head, len) = cut.head();
-        // Of a key that does not fit, the bytes behind the misfit say nothing.
-        let unknown = if cut.beside.is_eq() { 0 } else { 32 - 8 * len.min(4) as u32 };
-        let begin = |place: &Place| place.head.unbounded_shr(unknown);
-        let head = head.unbounded_shr(unknown);
-        let last = &self.places[self.places.len() - 1];
-        if begin(last) < head {
+        let head = head(&key[self.keys.shared()..]);
+        if last.head < head {
             return Err(self.places.len());
         }
-        let from = self.places.partition_point(|place| begin(place) < head);
-        let alike = self.places[from..].iter().take_while(|place| begin(place) == head).take(8).count();
-        let alike = match alike {
-            8 => self.places[from..].partition_point(|place| begin(place) == head),
-            few => few,
+        let from = self.places.partition_point(|place| place.head < head);
+        let alike = match self.places.get(from + 1) {
+            _ if self.places[from].head != head => return Err(from),
+            Some(next) if next.head == head => self.places[from..].partition_point(|place| place.head == head),
+            _ => 1,
         };
+        let cut = self.keys.probe(key);
         let found = self.places[from..from + alike].binary_search_by(|place| cut.order(self.kept(place.at).key));
         found.map(|at| from + at).map_err(|at| from + at)
+    }
+
+    /// Before which place the entries up to `to` end for sure, and before which one they end at the latest.
+    pub(super) fn end(&self, to: &[u8]) -> (usize, usize) {
+        match self.keys.beside(to) {
+            Ordering::Less => (0, 0),
+            Ordering::Greater => (self.len(), self.len()),
+            Ordering::Equal => {
+                let head = head(&to[self.keys.shared()..]);
+                let from = self.places.partition_point(|place| place.head < head);
+                (from, from + self.places[from..].partition_point(|place| place.head == head))
+            }
+        }
     }
 
     /// Sets `key` to the key that is at this place in the order of keys.
@@ -109,41 +130,81 @@ impl Leaf {
         kept.inspect(|kept| self.values.restore(kept, value)).is_some()
     }
 
+    /// Sets `key` and, if the key is one that is wanted, `value`; whether there is a value, and the flag.
+    #[inline]
+    pub(super) fn entry(
+        &self,
+        at: usize,
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+        is_wanted: impl FnOnce(&[u8]) -> bool,
+    ) -> Option<(bool, bool)> {
+        let kept = self.kept(self.places[at].at);
+        self.keys.restore(kept.key, key);
+        is_wanted(key).then(|| {
+            kept.value.inspect(|kept| self.values.restore(kept, value));
+            (kept.value.is_some(), kept.flag)
+        })
+    }
+
     /// The flag at this place.
     #[inline]
     pub(super) fn flag(&self, at: usize) -> bool {
         self.kept(self.places[at].at).flag
     }
 
-    /// Puts an entry in where [`Self::find`] found it, or its place.
-    pub(super) fn put(&mut self, found: Result<usize, usize>, key: &[u8], value: Option<&[u8]>, flag: bool) {
+    /// Puts an entry in, in place of the one that is there: where it is, or the place where there was none. Values are
+    /// only cut if `cuts_values`.
+    pub(super) fn put(
+        &mut self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        flag: bool,
+        cuts_values: bool,
+    ) -> Result<bool, usize> {
         self.keys.begin(key);
-        value.inspect(|value| self.values.begin(value));
+        if let Some(value) = value
+            && cuts_values
+        {
+            self.values.begin(value);
+        }
+        let found = self.find(key);
         let key_misfits = if found.is_ok() { 0 } else { self.keys.misfits(key) };
         let value_misfits = value.map_or(0, |value| self.values.misfits(value));
         if key_misfits | value_misfits != 0 {
             let (keys, values) = (self.keys.without(key_misfits), self.values.without(value_misfits));
             *self = self.recast(0, self.len(), keys, values);
         }
-        match found {
-            Ok(at) => {
-                let old = self.kept(self.places[at].at);
-                let new_len = value.map(|value| value.len() - self.values.saves());
-                if old.value.map(<[u8]>::len) == new_len {
-                    self.overwrite(at, value.unwrap_or_default(), flag);
-                } else {
-                    self.waste += old.size(0, 0);
-                    self.places[at].at = self.append(key, value, flag).at;
-                }
-            }
+        self.put_at(found, key, value, flag)
+    }
+
+    fn put_at(
+        &mut self,
+        found: Result<usize, usize>,
+        key: &[u8],
+        value: Option<&[u8]>,
+        flag: bool,
+    ) -> Result<bool, usize> {
+        let at = match found {
+            Ok(at) => at,
             Err(at) => {
                 let place = self.append(key, value, flag);
                 if self.places.len() == self.places.capacity() {
                     self.places.reserve_exact(self.places.len() / 4 + 4);
                 }
                 self.places.insert(at, place);
+                return Err(at);
             }
+        };
+        let old = self.kept(self.places[at].at);
+        let (before, new_len) = (old.flag, value.map(|value| value.len() - self.values.saves()));
+        if old.value.map(<[u8]>::len) == new_len {
+            self.overwrite(at, value.unwrap_or_default(), flag);
+        } else {
+            self.waste += old.size(0, 0);
+            self.places[at].at = self.append(key, value, flag).at;
         }
+        Ok(before)
     }
 
     /// Removes the entry at a place.
@@ -185,31 +246,43 @@ impl Leaf {
 
     /// Gives the entries from `at` on to a leaf of their own.
     pub(super) fn part(&mut self, at: usize) -> Self {
-        let (mut part, before) = (self.tight(at, self.len()), self.tight(0, at));
-        if part.len() == 1 {
-            // Keys come in order, and those to come will be as different as those before.
-            let (mut key, mut value) = (Vec::new(), Vec::new());
-            part.key(0, &mut key);
-            let there = part.value(0, &mut value);
-            let keys = before.keys.without(before.keys.misfits(&key));
-            let mut values = before.values.clone();
-            if there {
-                values.begin(&value);
-                values = values.without(values.misfits(&value));
-            }
-            part = part.recast_by(0, 1, keys, values);
+        let part = self.tight(at, self.len());
+        *self = self.tight(0, at);
+        part
+    }
+
+    /// Gives the last entry, which just came, to a leaf of its own. Where keys come in order, those to come will be as
+    /// different as those before.
+    pub(super) fn part_last(&mut self, cuts_values: bool) -> Self {
+        let mut part = Self::default();
+        let Some(last) = self.places.pop() else { return part };
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        let kept = self.kept(last.at);
+        self.keys.restore(kept.key, &mut key);
+        kept.value.inspect(|kept| self.values.restore(kept, &mut value));
+        let (there, flag) = (kept.value.is_some(), kept.flag);
+        self.data.truncate(last.at as usize);
+        if cuts_values {
+            *self = self.tight(0, self.len());
         }
-        *self = before;
+        part.keys = self.keys.without(self.keys.misfits(&key));
+        part.values = self.values.clone();
+        if there && cuts_values {
+            part.values.begin(&value);
+            part.values = part.values.without(part.values.misfits(&value));
+        }
+        let place = part.append(&key, there.then_some(&value), flag);
+        part.places.push(place);
         part
     }
 
     /// Appends all entries of a leaf whose keys are behind its own.
-    pub(super) fn unite(&mut self, other: &Self) {
+    pub(super) fn unite(&mut self, other: &Self, cuts_values: bool) {
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for at in 0..other.len() {
             other.key(at, &mut key);
             let there = other.value(at, &mut value);
-            self.put(Err(self.len()), &key, there.then_some(&value), other.flag(at));
+            let _ = self.put(&key, there.then_some(&value), other.flag(at), cuts_values);
         }
         self.tidy();
     }
@@ -218,9 +291,10 @@ impl Leaf {
     fn tight(&self, from: usize, to: usize) -> Self {
         let kept = || self.places[from..to].iter().map(|place| self.kept(place.at));
         let keys = self.keys.tightened(kept().map(|kept| kept.key));
+        // A mould that never began is none.
         let values = self.values.tightened(kept().filter_map(|kept| kept.value));
         let gain = (keys.saves() + values.saves() - self.keys.saves() - self.values.saves()) * (to - from);
-        if gain * 16 < self.used() * (to - from) / self.len() {
+        if gain * GAIN_MIN < self.used() * (to - from) / self.len() {
             return self.recast(from, to, self.keys.clone(), self.values.clone());
         }
         self.recast(from, to, keys, values)
@@ -231,6 +305,10 @@ impl Leaf {
     fn recast(&self, from: usize, to: usize, keys: Mould, values: Mould) -> Self {
         if !(keys.cuts_as(&self.keys) && values.cuts_as(&self.values)) {
             return self.recast_by(from, to, keys, values);
+        }
+        if to - from == self.len() && self.waste == 0 {
+            let (data, places) = (self.data.as_slice().into(), self.places.as_slice().into());
+            return Self { data, places, keys, values, waste: 0, flagged: self.flagged };
         }
         let bytes = self.places[from..to].iter().map(|place| self.kept(place.at).size(0, 0)).sum();
         let (data, places) = (Vec::with_capacity(bytes), Vec::with_capacity(to - from));
@@ -281,13 +359,21 @@ impl Leaf {
         let at = self.data.len() as u32;
         put_varint(&mut self.data, (key_len << 1 | usize::from(flag)) as u64);
         put_varint(&mut self.data, value_len as u64);
-        let key_at = self.data.len();
-        self.keys.write(key, &mut self.data);
-        let head = head(&self.data[key_at..]);
-        if let Some(value) = value {
-            self.values.write(value, &mut self.data);
+        let value = value.unwrap_or_default();
+        if key.len().max(value.len()) <= SMALL {
+            let mut small = [0; 2 * SMALL];
+            let key_end = self.keys.write(key, &mut small);
+            let end = key_end + if value_len > 0 { self.values.write(value, &mut small[key_end..]) } else { 0 };
+            self.data.extend_from_slice(&small[..end]);
+        } else {
+            let key_at = self.data.len();
+            self.data.resize(key_at + key_len + value_len.saturating_sub(1), 0);
+            let key_end = key_at + self.keys.write(key, &mut self.data[key_at..]);
+            if value_len > 0 {
+                self.values.write(value, &mut self.data[key_end..]);
+            }
         }
-        Place { head, at }
+        Place { head: head(&key[self.keys.shared()..]), at }
     }
 
     /// Replaces a value by one of which as much is left.

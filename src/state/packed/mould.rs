@@ -52,13 +52,36 @@ impl Mould {
     /// The fixed places at which the string is different, or which it does not have.
     #[inline]
     pub(super) fn misfits(&self, string: &[u8]) -> u64 {
-        let len = string.len().min(SPAN);
+        // Behind the last fixed place there is nothing to compare.
+        let len = string.len().min(SPAN - self.fixed.leading_zeros() as usize);
         let (mut same, mut at) = (0, 0);
         while at < len {
             same |= u64::from(equal_bytes(word(&string[at..len]), word(&self.bytes[at..]))) << at;
             at += 8;
         }
         self.fixed & !(same & lowest(len))
+    }
+
+    /// So many first places are fixed: all strings begin with the same bytes.
+    #[inline]
+    pub(super) fn shared(&self) -> usize {
+        self.fixed.trailing_ones() as usize
+    }
+
+    /// Where a string lies beside those that begin with the shared bytes, or that it does too.
+    #[inline]
+    pub(super) fn beside(&self, string: &[u8]) -> Ordering {
+        let shared = self.shared();
+        let len = shared.min(string.len());
+        let mut at = 0;
+        while at < len {
+            let (a, b) = (word(&string[at..len]), word(&self.bytes[at..len]));
+            if a != b {
+                return a.swap_bytes().cmp(&b.swap_bytes());
+            }
+            at += 8;
+        }
+        if len < shared { Ordering::Less } else { Ordering::Equal }
     }
 
     /// The same mould with fewer fixed places.
@@ -81,9 +104,9 @@ impl Mould {
     /// What is left of a string that fits.
     #[inline]
     pub(super) fn cut<'s>(&self, string: &'s [u8]) -> Cut<'s> {
-        let len = string.len().min(SPAN);
+        let len = if self.fixed == 0 { 0 } else { string.len().min(SPAN) };
         let mut cut = Cut { begin: [0; SPAN], len: 0, rest: &string[len..], beside: Ordering::Equal };
-        cut.gather(string, !self.fixed & lowest(len));
+        cut.len = gather(string, !self.fixed & lowest(len), &mut cut.begin);
         cut
     }
 
@@ -97,27 +120,28 @@ impl Mould {
         let place = misfits.trailing_zeros() as usize;
         let beside = string.get(place).map_or(Ordering::Less, |byte| byte.cmp(&self.bytes[place]));
         let mut cut = Cut { begin: [0; SPAN], len: 0, rest: &[], beside };
-        cut.gather(string, !self.fixed & lowest(place.min(string.len())));
+        cut.len = gather(string, !self.fixed & lowest(place.min(string.len())), &mut cut.begin);
         cut
     }
 
-    /// Appends what is left of a string that fits.
+    /// Writes what is left of a string that fits, to where there is room for all of it; how many bytes that is.
     #[inline]
-    pub(super) fn write(&self, string: &[u8], into: &mut Vec<u8>) {
+    pub(super) fn write(&self, string: &[u8], to: &mut [u8]) -> usize {
         if self.fixed == 0 {
-            return into.extend_from_slice(string);
+            to[..string.len()].copy_from_slice(string);
+            return string.len();
         }
-        let cut = self.cut(string);
-        into.extend_from_slice(&cut.begin[..cut.len]);
-        into.extend_from_slice(cut.rest);
+        let len = string.len().min(SPAN);
+        let written = gather(string, !self.fixed & lowest(len), to);
+        if string.len() > len {
+            to[written..written + string.len() - len].copy_from_slice(&string[len..]);
+        }
+        written + string.len() - len
     }
 
     /// Replaces what is left of one string by as much that is left of another one.
     pub(super) fn overwrite(&self, string: &[u8], kept: &mut [u8]) {
-        let cut = self.cut(string);
-        let (begin, rest) = kept.split_at_mut(cut.len);
-        begin.copy_from_slice(&cut.begin[..cut.len]);
-        rest.copy_from_slice(cut.rest);
+        self.write(string, kept);
     }
 
     /// Sets `string` to that of which `cut` is left.
@@ -132,22 +156,33 @@ impl Mould {
         string.extend_from_slice(&self.bytes[..spanned]);
         let (mut places, mut at) = (!self.fixed & lowest(spanned), 0);
         while let Some((start, end)) = run(&mut places) {
-            copy(&mut string[start..end], &cut[at..]);
-            at += end - start;
+            let len = end - start;
+            match (string[start..].first_chunk_mut::<8>(), cut[at..].first_chunk::<8>()) {
+                (Some(to), Some(from)) if len < 8 => {
+                    let mask = u64::MAX << (8 * len);
+                    let word = u64::from_le_bytes(*to) & mask | u64::from_le_bytes(*from) & !mask;
+                    *to = word.to_le_bytes();
+                }
+                _ => copy(&mut string[start..end], &cut[at..]),
+            }
+            at += len;
         }
-        string.extend_from_slice(&cut[at..]);
+        if at < cut.len() {
+            string.extend_from_slice(&cut[at..]);
+        }
     }
 
     /// The mould with all places fixed at which these strings, cut with it, are the same.
     pub(super) fn tightened<'c>(&self, mut cuts: impl Iterator<Item = &'c [u8]>) -> Self {
-        let Some(first) = cuts.next() else { return self.clone() };
+        let Some(first) = cuts.next().filter(|_| !self.blank) else { return self.clone() };
         let mut len = first.len().min(SPAN - self.saves());
-        let mut differ = [0; SPAN];
+        let mut differ = [0; SPAN / 8];
         for cut in cuts {
             len = len.min(cut.len());
-            let (first, cut, differ) = (&first[..len], &cut[..len], &mut differ[..len]);
-            for i in 0..len {
-                differ[i] |= first[i] ^ cut[i];
+            let mut at = 0;
+            while at < len {
+                differ[at / 8] |= word(&first[at..len]) ^ word(&cut[at..len]);
+                at += 8;
             }
         }
         let mut tight = self.clone();
@@ -155,7 +190,7 @@ impl Mould {
         for i in 0..len {
             let place = places.trailing_zeros() as usize;
             places &= places - 1;
-            if differ[i] == 0 {
+            if (differ[i / 8] >> (i % 8 * 8)) as u8 == 0 {
                 tight.fixed |= 1 << place;
                 tight.bytes[place] = first[i];
             }
@@ -165,27 +200,6 @@ impl Mould {
 }
 
 impl Cut<'_> {
-    #[inline]
-    fn gather(&mut self, string: &[u8], mut places: u64) {
-        while let Some((start, end)) = run(&mut places) {
-            copy(&mut self.begin[self.len..self.len + end - start], &string[start..]);
-            self.len += end - start;
-        }
-    }
-
-    /// The first four bytes, zeros behind the end, and how many of them there are.
-    #[inline]
-    pub(super) fn head(&self) -> (u32, usize) {
-        if self.len >= 4 || self.rest.is_empty() {
-            return (head(&self.begin), self.len);
-        }
-        let mut begin = [0; 4];
-        let more = self.rest.len().min(4 - self.len);
-        begin[..self.len].copy_from_slice(&self.begin[..self.len]);
-        begin[self.len..self.len + more].copy_from_slice(&self.rest[..more]);
-        (u32::from_be_bytes(begin), self.len + more)
-    }
-
     /// How what is left of a string that fits lies to this one.
     #[inline]
     pub(super) fn order(&self, other: &[u8]) -> Ordering {
@@ -202,6 +216,22 @@ impl Cut<'_> {
 #[inline]
 pub(super) fn head(bytes: &[u8]) -> u32 {
     (word(bytes) as u32).swap_bytes()
+}
+
+/// Copies the bytes at some places to where there is room for them; how many they are.
+#[inline]
+fn gather(string: &[u8], mut places: u64, to: &mut [u8]) -> usize {
+    let mut at = 0;
+    while let Some((start, end)) = run(&mut places) {
+        let len = end - start;
+        match (to[at..].first_chunk_mut::<8>(), string[start..].first_chunk::<8>()) {
+            // What is too much is written over, or lies behind the end.
+            (Some(to), Some(from)) if len <= 8 => *to = *from,
+            _ => copy(&mut to[at..at + len], &string[start..]),
+        }
+        at += len;
+    }
+    at
 }
 
 /// Takes the lowest run of places.
@@ -287,8 +317,9 @@ mod tests {
         let cuts: Vec<Vec<u8>> = strings
             .iter()
             .map(|string| {
-                let mut cut = Vec::new();
-                mould.write(string, &mut cut);
+                let mut cut = vec![0; string.len()];
+                let len = mould.write(string, &mut cut);
+                cut.truncate(len);
                 cut
             })
             .collect();
