@@ -29,8 +29,6 @@ const MEMTABLE_BYTES: u64 = 1 << 20;
 const EMPTIED_KEYS: usize = 10_000;
 const MARKS: &str = "marks";
 
-/// A write: key, value or deletion.
-
 /// An open database of a slot.
 pub(super) struct Generation {
     path: PathBuf,

@@ -254,8 +254,10 @@ fn copy(to: &mut [u8], from: &[u8]) {
         return to.copy_from_slice(&from[..len]);
     }
     let from = &from[..to.len()];
-    for i in 0..to.len() {
-        to[i] = from[i];
+    let mut at = 0;
+    while at < to.len() {
+        to[at] = from[at];
+        at += 1;
     }
 }
 
@@ -283,7 +285,7 @@ fn word(bytes: &[u8]) -> u64 {
 fn equal_bytes(a: u64, b: u64) -> u8 {
     const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
     let differ = a ^ b;
-    let equal = !((differ & LOW) + LOW | differ | LOW);
+    let equal = !(((differ & LOW) + LOW) | differ | LOW);
     ((equal >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
 }
 
