@@ -324,7 +324,7 @@ impl Operator for Aggregation {
                 put_i64(&mut bytes, group.rowtime);
                 put_u64(&mut bytes, group.ordinal);
                 Calls::save(&group.accumulators, &mut bytes);
-                store.put_owned(self.slots.key(slot).to_vec(), bytes);
+                store.put(self.slots.key(slot), &bytes);
             }
         }
         let mut meta = ordered_i64(progress.observed).to_vec();

@@ -93,9 +93,9 @@ impl Keeper {
             } else {
                 emit(Op::Insert, (0, row));
             }
-            store.put_owned(key, stored_row(rowtime, values.len(), rows.row(row).data()));
+            store.put(&key, &stored_row(rowtime, values.len(), rows.row(row).data()));
             if let Some(key) = by_end {
-                store.put_owned(key, Vec::new());
+                store.put(&key, &[]);
             }
         }
         if heads.is_empty() {

@@ -337,8 +337,8 @@ impl Sessions {
             put_u64(&mut bytes, session.ordinal);
             Calls::save(&session.accumulators, &mut bytes);
             let start = ordered_i64(session.start);
-            store.put_owned(keys::key(SESSIONS, &[key, &start]), bytes);
-            store.put_owned(keys::key(BY_END, &[&ordered_i64(session.end), key, &start]), Vec::new());
+            store.put(&keys::key(SESSIONS, &[key, &start]), &bytes);
+            store.put(&keys::key(BY_END, &[&ordered_i64(session.end), key, &start]), &[]);
         }
         self.stored = live;
     }

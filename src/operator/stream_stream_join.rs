@@ -68,6 +68,9 @@ pub struct StreamStreamJoin {
     unmatched: [BTreeMap<(i64, u64), (RowBytes, RowBytes)>; 2],
     progress: Option<Progress>,
     last_seq: u64,
+    /// Keys in the making.
+    from: Vec<u8>,
+    to: Vec<u8>,
 }
 
 /// Records of a segment in order of arrival: length of the identity, the identity, time since the segment's beginning,
@@ -120,7 +123,8 @@ impl StreamStreamJoin {
     ) -> Result<Self> {
         let schema = JoinSchema::new(left, right, output)?;
         let (unlisted, unmatched) = (Default::default(), Default::default());
-        Ok(Self { config, schema, unlisted, unmatched, progress: None, last_seq: 0 })
+        let (from, to) = Default::default();
+        Ok(Self { config, schema, unlisted, unmatched, progress: None, last_seq: 0, from, to })
     }
 
     fn kept_ms(&self) -> i64 {
@@ -177,9 +181,10 @@ impl StreamStreamJoin {
         let list = self.unlisted[side].entry(segment).or_default();
         list.push(key, since_ms as u64, ordinal);
         if list.bytes.len() > LIST_BYTES_MAX {
-            store.put_owned(time_key(SEGMENTS, (segment, ordinal + 1)), std::mem::take(list).bytes);
+            store.put(&time_key(SEGMENTS, (segment, ordinal + 1)), &std::mem::take(list).bytes);
         }
-        store.put_owned(record_key(key, ts, ordinal), value.to_vec());
+        set_key(&mut self.from, key, ts, ordinal);
+        store.put(&self.from, value);
     }
 
     /// Writes what is to go with its segment, and deletes the segments that are past.
@@ -187,7 +192,7 @@ impl StreamStreamJoin {
         for (segment, list) in std::mem::take(&mut self.unlisted[side]) {
             if !list.bytes.is_empty() {
                 // Lists have the ordinal that follows their last record's, so no two of a segment the same.
-                store.put_owned(time_key(SEGMENTS, (segment, progress.records)), list.bytes);
+                store.put(&time_key(SEGMENTS, (segment, progress.records)), &list.bytes);
             }
         }
         let kept_from = progress.sides[side].saturating_sub(self.kept_ms());
@@ -261,13 +266,13 @@ impl StreamStreamJoin {
         let (first, last) = if side == 0 { (before, after) } else { (after, before) };
         let kept_from = progress.sides[other_side].saturating_sub(kept_ms);
         let first = ts.saturating_sub(first).max(kept_from);
-        let from = keys::key(RECORDS, &[key, &ordered_i64(first)]);
-        let to = keys::key(RECORDS, &[key, &ordered_i64(ts.saturating_add(last)), &[0xFF; 8]]);
+        set_key(&mut self.from, key, first, 0);
+        set_key(&mut self.to, key, ts.saturating_add(last), u64::MAX);
         let mut matched = false;
         // Of the other side's records that were to be told alone.
         let mut found = Vec::new();
         let store_of_other = self.config.stores[other_side];
-        cx.stores[store_of_other].range(Bound::Included(&from), Bound::Included(&to), &mut |at, other| {
+        cx.stores[store_of_other].range(Bound::Included(&self.from), Bound::Included(&self.to), &mut |at, other| {
             matched = true;
             let at = &at[at.len() - 16..];
             let other_ts = i64_at(at);
@@ -287,7 +292,7 @@ impl StreamStreamJoin {
             if self.config.eager_outer || self.closes(side, ts) < progress.observed {
                 self.pad(joined, (ts, seq), side, key, value);
             } else {
-                cx.stores[store].put_owned(time_key(UNMATCHED, (ts, ordinal)), key.to_vec());
+                cx.stores[store].put(&time_key(UNMATCHED, (ts, ordinal)), key);
                 self.unmatched[side].insert((ts, ordinal), (key.into(), value.into()));
             }
         }
@@ -357,7 +362,19 @@ impl Operator for StreamStreamJoin {
 }
 
 fn record_key(identity: &[u8], ts: i64, ordinal: u64) -> Vec<u8> {
-    keys::key(RECORDS, &[identity, &ordered_i64(ts), &ordinal.to_be_bytes()])
+    let mut key = Vec::new();
+    set_key(&mut key, identity, ts, ordinal);
+    key
+}
+
+/// The same into a buffer.
+fn set_key(key: &mut Vec<u8>, identity: &[u8], ts: i64, ordinal: u64) {
+    key.clear();
+    key.reserve(17 + identity.len());
+    key.push(RECORDS);
+    key.extend_from_slice(identity);
+    put_i64(key, ts);
+    put_u64(key, ordinal);
 }
 
 fn time_key(tag: u8, (ts, ordinal): (i64, u64)) -> Vec<u8> {

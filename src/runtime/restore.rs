@@ -125,10 +125,8 @@ impl Restore {
             Phase::Read(consumer) => {
                 let poll = consumer.poll(BATCH, max_wait)?;
                 for set in poll.sets {
-                    let writes = (0..set.len()).filter_map(|i| {
-                        set.keys.get(i).map(|key| (key.to_vec(), set.values.get(i).map(<[u8]>::to_vec)))
-                    });
-                    store.restore(&mut Box::new(writes))?;
+                    let mut writes = (0..set.len()).filter_map(|i| set.keys.get(i).map(|key| (key, set.values.get(i))));
+                    store.restore(&mut writes)?;
                     self.restored += set.len() as u64;
                     QueryMetrics::add(&self.metrics.restored, set.len() as u64);
                     if let Some(last) = set.offsets.last() {

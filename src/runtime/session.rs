@@ -30,7 +30,7 @@ use crate::broker::{CommittedOffset, Consumer, ConsumerOptions, OutRecord, Produ
 use crate::change::{ChangeBatch, RecordSet};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operator::{TableCodec, lookup, scan};
-use crate::state::StateStore;
+use crate::state::{StateStore, Writes};
 use crate::time::NO_TIME;
 
 /// How long a step waits for a changelog.
@@ -324,7 +324,8 @@ impl Session {
         for task in &self.holdings.tasks {
             for (i, store) in task.stores().iter().enumerate() {
                 let Some(topic) = self.config.blueprint.changelog_topic(task.sub_topology, i) else { continue };
-                for (key, value) in store.delta() {
+                let mut delta = store.delta();
+                while let Some((key, value)) = delta.next_write() {
                     let record = OutRecord {
                         topic: &topic,
                         partition: task.partition,

@@ -266,9 +266,8 @@ impl Standbys {
         let Some(copied) = inner.copies.get_mut(&task).and_then(|copies| copies.get_mut(store)) else { return Ok(()) };
         let Some(next) = copied.next.filter(|_| copied.number == number) else { return Ok(()) };
         let from = set.offsets.partition_point(|offset| *offset < next);
-        let writes = (from..set.len())
-            .filter_map(|i| set.keys.get(i).map(|key| (key.to_vec(), set.values.get(i).map(<[u8]>::to_vec))));
-        copied.store.restore(&mut Box::new(writes))?;
+        let mut writes = (from..set.len()).filter_map(|i| set.keys.get(i).map(|key| (key, set.values.get(i))));
+        copied.store.restore(&mut writes)?;
         copied.store.relieve()?;
         copied.next = set.offsets.last().map_or(copied.next, |last| Some((last + 1).max(next)));
         Ok(())

@@ -16,6 +16,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::dir::{StateDir, remove_dir};
 use super::mark::Mark;
+use super::store::{Listed, Writes};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Smaller writes go through the journal.
@@ -27,9 +28,6 @@ const MEMTABLE_BYTES: u64 = 1 << 20;
 /// Keys that are looked up at once to be deleted.
 const EMPTIED_KEYS: usize = 10_000;
 const MARKS: &str = "marks";
-
-/// A write: key, value or deletion.
-pub(super) type Write<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// An open database of a slot.
 pub(super) struct Generation {
@@ -209,12 +207,7 @@ impl DiskStore {
     }
 
     /// Writes, which are in order of their keys, of about so many bytes; then the mark.
-    pub(super) fn write<'a>(
-        &self,
-        writes: impl Iterator<Item = Write<'a>>,
-        bytes: usize,
-        mark: Option<&Mark>,
-    ) -> Result<()> {
+    pub(super) fn write(&self, writes: &mut dyn Writes, bytes: usize, mark: Option<&Mark>) -> Result<()> {
         if self.generation.is_unusable() {
             return Err(Error::new(ErrorKind::Storage, "the state directory failed before"));
         }
@@ -223,9 +216,9 @@ impl DiskStore {
         written.map_err(failed)
     }
 
-    fn write_tables<'a>(&self, writes: impl Iterator<Item = Write<'a>>, mark: Option<&Mark>) -> fjall::Result<()> {
+    fn write_tables(&self, writes: &mut dyn Writes, mark: Option<&Mark>) -> fjall::Result<()> {
         let mut tables = self.data.0.start_ingestion()?;
-        for (key, value) in writes {
+        while let Some((key, value)) = writes.next_write() {
             match value {
                 Some(value) => tables.write(key, value)?,
                 None => tables.write_tombstone(key)?,
@@ -237,14 +230,14 @@ impl DiskStore {
             self.data.0.major_compact()?;
         }
         match mark {
-            Some(_) => self.write_batch(std::iter::empty(), mark),
+            Some(_) => self.write_batch(&mut Listed(&mut std::iter::empty()), mark),
             None => Ok(()),
         }
     }
 
-    fn write_batch<'a>(&self, writes: impl Iterator<Item = Write<'a>>, mark: Option<&Mark>) -> fjall::Result<()> {
+    fn write_batch(&self, writes: &mut dyn Writes, mark: Option<&Mark>) -> fjall::Result<()> {
         let mut batch = self.generation.database.batch().durability(Some(PersistMode::Buffer));
-        for (key, value) in writes {
+        while let Some((key, value)) = writes.next_write() {
             match value {
                 Some(value) => batch.insert(&self.data.0, key, value),
                 None => batch.remove(&self.data.0, key),

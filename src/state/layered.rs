@@ -8,13 +8,13 @@
 //! its mark's position. A disk that fails is given up: a whole memory goes on without it, a part is an error.
 
 use std::cell::Cell;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 
 use super::budget::Share;
 use super::disk::DiskStore;
 use super::mark::{Fingerprint, Mark, Position, STATE_VERSION};
 use super::packed::PackedMap;
-use super::store::{StateBase, Visit};
+use super::store::{StateBase, Visit, Writes};
 use crate::error::Result;
 
 /// What an entry takes besides key and value.
@@ -84,11 +84,15 @@ impl LayeredBase {
         let Some(disk) = &self.disk else { return Ok(()) };
         let map = &self.map;
         if self.memory == Memory::Whole {
-            disk.write(map.iter().map(|(key, entry)| (key, entry.value)), map.bytes(), mark)?;
+            disk.write(&mut map.iter(), map.bytes(), mark)?;
             self.memory = Memory::Saved;
         } else {
-            let size = |(key, value): (&[u8], Option<&[u8]>)| key.len() + value.map_or(0, <[u8]>::len);
-            disk.write(map.flagged(), map.flagged().map(size).sum(), mark)?;
+            let (mut flagged, mut bytes) = (map.flagged(), 0);
+            while let Some(entry) = flagged.next() {
+                bytes += entry.key.len() + entry.value.map_or(0, <[u8]>::len);
+            }
+            drop(flagged);
+            disk.write(&mut map.flagged(), bytes, mark)?;
             self.map.settle();
         }
         Ok(())
@@ -148,7 +152,7 @@ impl LayeredBase {
             let (key, value) = entry?;
             count += 1;
             // What changed since is newer.
-            if self.map.get(&key).is_none() {
+            if !self.map.contains(&key) {
                 self.map.insert(&key, Some(&value), false);
             }
             last = Some(key.to_vec());
@@ -166,50 +170,49 @@ impl LayeredBase {
 impl StateBase for LayeredBase {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         match (self.map.get(key), &self.disk) {
-            (Some(entry), _) => Ok(entry.value.map(<[u8]>::to_vec)),
+            (Some(value), _) => Ok(value),
             (None, Some(disk)) if self.memory == Memory::Part => self.noted(disk.get(key)),
             (None, _) => Ok(None),
         }
     }
 
     fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, visit: &mut Visit<'_>) -> Result<()> {
-        let mut recent = self.map.range(from, to).peekable();
+        let mut recent = self.map.range(from, to);
         if let (Some(disk), Memory::Part) = (&self.disk, &self.memory) {
             for entry in disk.range(from, to) {
                 let (key, value) = self.noted(entry)?;
                 let mut shadowed = false;
-                while let Some((newer, entry)) = recent.next_if(|(newer, _)| **newer <= *key) {
-                    shadowed = *newer == *key;
-                    if let Some(value) = entry.value
-                        && visit(newer, value).is_break()
-                    {
+                while let Some(newer) = recent.peek()
+                    && *newer.key <= *key
+                {
+                    shadowed = *newer.key == *key;
+                    if newer.value.is_some_and(|value| visit(newer.key, value).is_break()) {
                         return Ok(());
                     }
+                    recent.skip();
                 }
                 if !shadowed && visit(&key, &value).is_break() {
                     return Ok(());
                 }
             }
         }
-        for (key, entry) in recent {
-            if let Some(value) = entry.value
-                && visit(key, value) == ControlFlow::Break(())
-            {
+        while let Some(entry) = recent.next() {
+            if entry.value.is_some_and(|value| visit(entry.key, value).is_break()) {
                 break;
             }
         }
         Ok(())
     }
 
-    fn apply(&mut self, writes: &mut dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<()> {
+    fn apply(&mut self, writes: &mut dyn Writes) -> Result<()> {
         if self.found.is_some() {
             self.discard_local("nobody asked for it");
         }
-        for (key, value) in writes {
+        while let Some((key, value)) = writes.next_write() {
             match (value, self.memory) {
-                (Some(value), memory) => self.map.insert(&key, Some(&value), memory != Memory::Whole),
-                (None, Memory::Whole) => self.map.remove(&key),
-                (None, _) => self.map.insert(&key, None, true),
+                (Some(value), memory) => self.map.insert(key, Some(value), memory != Memory::Whole),
+                (None, Memory::Whole) => self.map.remove(key),
+                (None, _) => self.map.insert(key, None, true),
             };
         }
         self.account()

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use super::packed::PackedMap;
-use super::store::{StateBase, Visit};
+use super::store::{StateBase, Visit, Writes};
 use crate::error::Result;
 
 /// Committed state in an ordered map.
@@ -14,13 +14,14 @@ pub struct MemoryBase {
 
 impl StateBase for MemoryBase {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        Ok(self.map.get(key).and_then(|entry| entry.value).map(<[u8]>::to_vec))
+        Ok(self.map.get(key).flatten())
     }
 
     fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, visit: &mut Visit<'_>) -> Result<()> {
-        for (key, entry) in self.map.range(from, to) {
+        let mut entries = self.map.range(from, to);
+        while let Some(entry) = entries.next() {
             if let Some(value) = entry.value
-                && visit(key, value).is_break()
+                && visit(entry.key, value).is_break()
             {
                 break;
             }
@@ -28,11 +29,11 @@ impl StateBase for MemoryBase {
         Ok(())
     }
 
-    fn apply(&mut self, writes: &mut dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<()> {
-        for (key, value) in writes {
+    fn apply(&mut self, writes: &mut dyn Writes) -> Result<()> {
+        while let Some((key, value)) = writes.next_write() {
             match value {
-                Some(value) => self.map.insert(&key, Some(&value), false),
-                None => self.map.remove(&key),
+                Some(value) => self.map.insert(key, Some(value), false),
+                None => self.map.remove(key),
             };
         }
         Ok(())

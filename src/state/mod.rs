@@ -26,4 +26,4 @@ pub use layered::LayeredBase;
 pub use mark::{Fingerprint, Position, STATE_VERSION};
 pub use memory::MemoryBase;
 pub use rows::RowCodec;
-pub use store::{StateBase, StateStore, Visit};
+pub use store::{Listed, StateBase, StateStore, Visit, Write, Writes};

@@ -1,13 +1,31 @@
 //! [`StateStore`]: what operators read and write: a write cache over a [`StateBase`].
 
-use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
 use super::mark::Position;
+use super::packed::PackedMap;
 use crate::error::Result;
 
 /// Is shown keys and values in order, and says whether to go on.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// A key and its value, or that it is deleted.
+pub type Write<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// Writes one after the other, each of which is only there until the next.
+pub trait Writes {
+    /// The next one.
+    fn next_write(&mut self) -> Option<Write<'_>>;
+}
+
+/// Writes that are there longer than that.
+pub struct Listed<'i, 'w>(pub &'i mut dyn Iterator<Item = Write<'w>>);
+
+impl Writes for Listed<'_, '_> {
+    fn next_write(&mut self) -> Option<Write<'_>> {
+        self.0.next()
+    }
+}
 
 /// Committed state: ordered bytes.
 pub trait StateBase: Send {
@@ -15,8 +33,8 @@ pub trait StateBase: Send {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
     /// Visits keys in byte order until told to stop.
     fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, visit: &mut Visit<'_>) -> Result<()>;
-    /// Applies writes (`None` deletes) as one.
-    fn apply(&mut self, writes: &mut dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<()>;
+    /// Applies writes as one.
+    fn apply(&mut self, writes: &mut dyn Writes) -> Result<()>;
     /// Rough memory held, in bytes.
     fn memory_bytes(&self) -> usize;
     /// About how many keys there are, for people.
@@ -55,13 +73,13 @@ pub trait StateBase: Send {
 pub struct StateStore {
     name: String,
     base: Box<dyn StateBase>,
-    cache: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    cache: PackedMap,
 }
 
 impl StateStore {
     /// A store over committed state.
     pub fn new(name: impl Into<String>, base: Box<dyn StateBase>) -> Self {
-        Self { name: name.into(), base, cache: BTreeMap::new() }
+        Self { name: name.into(), base, cache: PackedMap::passing() }
     }
 
     /// Its name within the query.
@@ -72,46 +90,36 @@ impl StateStore {
     /// The value of a key, uncommitted writes included.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         match self.cache.get(key) {
-            Some(value) => Ok(value.clone()),
+            Some(value) => Ok(value),
             None => self.base.get(key),
         }
     }
 
     /// Writes a key.
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
-        self.cache.insert(key.to_vec(), Some(value.to_vec()));
-    }
-
-    /// Writes a key without copying.
-    pub fn put_owned(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.cache.insert(key, Some(value));
+        self.cache.insert(key, Some(value), false);
     }
 
     /// Deletes a key.
     pub fn delete(&mut self, key: &[u8]) {
-        self.cache.insert(key.to_vec(), None);
+        self.cache.insert(key, None, false);
     }
 
     /// Visits keys in byte order until told to stop, uncommitted writes included.
     pub fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, visit: &mut Visit<'_>) -> Result<()> {
-        if is_empty(from, to) {
-            return Ok(());
-        }
-        let mut cached = self.cache.range::<[u8], _>((from, to)).peekable();
+        let mut cached = self.cache.range(from, to);
         let mut stopped = false;
         self.base.range(from, to, &mut |key, value| {
-            while let Some((cached_key, _)) = cached.peek() {
-                if cached_key.as_slice() > key {
+            while let Some(newer) = cached.peek() {
+                if newer.key > key {
                     break;
                 }
-                let (cached_key, cached_value) = cached.next().expect("peeked");
-                let shadows = cached_key.as_slice() == key;
-                if let Some(cached_value) = cached_value
-                    && visit(cached_key, cached_value).is_break()
-                {
-                    stopped = true;
+                let shadows = newer.key == key;
+                stopped = newer.value.is_some_and(|value| visit(newer.key, value).is_break());
+                if stopped {
                     return ControlFlow::Break(());
                 }
+                cached.skip();
                 if shadows {
                     return ControlFlow::Continue(());
                 }
@@ -120,14 +128,8 @@ impl StateStore {
             stopped = flow.is_break();
             flow
         })?;
-        if !stopped {
-            for (key, value) in cached {
-                if let Some(value) = value
-                    && visit(key, value).is_break()
-                {
-                    break;
-                }
-            }
+        while !stopped && let Some(newer) = cached.next() {
+            stopped = newer.value.is_some_and(|value| visit(newer.key, value).is_break());
         }
         Ok(())
     }
@@ -140,8 +142,8 @@ impl StateStore {
     }
 
     /// The uncommitted writes in key order: what the changelog gets.
-    pub fn delta(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        self.cache.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))
+    pub fn delta(&self) -> impl Writes {
+        self.cache.iter()
     }
 
     /// Whether anything is uncommitted.
@@ -151,13 +153,14 @@ impl StateStore {
 
     /// The broker committed the epoch: the writes become the base's.
     pub fn commit(&mut self) -> Result<()> {
-        let cache = std::mem::take(&mut self.cache);
-        self.base.apply(&mut cache.into_iter())
+        self.base.apply(&mut self.cache.iter())?;
+        self.cache.clear();
+        Ok(())
     }
 
-    /// A committed write read back from the changelog.
-    pub fn restore(&mut self, writes: &mut dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<()> {
-        self.base.apply(writes)
+    /// Committed writes read back from the changelog.
+    pub fn restore<'w>(&mut self, writes: &mut dyn Iterator<Item = Write<'w>>) -> Result<()> {
+        self.base.apply(&mut Listed(writes))
     }
 
     /// See [`StateBase::local`].
@@ -202,18 +205,7 @@ impl StateStore {
 
     /// Rough memory held, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        let cached: usize = self.cache.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
-        self.base.memory_bytes() + cached
-    }
-}
-
-/// `BTreeMap::range` panics on these.
-fn is_empty(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
-    match (from, to) {
-        (Bound::Included(from), Bound::Included(to)) => from > to,
-        (Bound::Included(from) | Bound::Excluded(from), Bound::Excluded(to))
-        | (Bound::Excluded(from), Bound::Included(to)) => from >= to,
-        _ => false,
+        self.base.memory_bytes() + self.cache.bytes()
     }
 }
 
@@ -251,6 +243,10 @@ mod tests {
         assert_eq!(all(&store, Bound::Excluded(b"a"), Bound::Excluded(b"d")), [("b".to_owned(), "old".to_owned())]);
         assert_eq!(all(&store, Bound::Excluded(b"d"), Bound::Excluded(b"d")), []);
         assert_eq!(store.get(b"f").expect("memory"), None);
-        assert_eq!(store.delta().count(), 4);
+        let (mut delta, mut keys) = (store.delta(), Vec::new());
+        while let Some((key, value)) = delta.next_write() {
+            keys.push((key.to_vec(), value.is_some()));
+        }
+        assert_eq!(keys, [(b"a".to_vec(), true), (b"d".to_vec(), true), (b"f".to_vec(), false), (b"g".to_vec(), true)]);
     }
 }

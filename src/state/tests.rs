@@ -98,7 +98,8 @@ impl Bench {
             store.accept_local();
             from = position.offset as usize;
         }
-        store.restore(&mut self.log[from..].iter().cloned()).expect("restored");
+        let mut writes = self.log[from..].iter().map(|(key, value)| (&**key, value.as_deref()));
+        store.restore(&mut writes).expect("restored");
         (self.env, self.store) = (Some(env), Some(store));
     }
 
@@ -115,7 +116,11 @@ impl Bench {
             }
             Op::Load => {}
             Op::Commit | Op::Spill | Op::Checkpoint | Op::Reopen => {
-                self.log.extend(store.delta().map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))));
+                let mut delta = store.delta();
+                while let Some((key, value)) = delta.next_write() {
+                    self.log.push((key.to_vec(), value.map(<[u8]>::to_vec)));
+                }
+                drop(delta);
                 store.commit().expect("committed");
             }
         }
@@ -226,7 +231,7 @@ fn above_the_budget_the_largest_store_spills() {
         large.relieve().expect("spilled");
         assert!(env.budget().used() <= env.budget().store_bytes(), "{} in round {round}", env.budget().used());
     }
-    assert!(small.memory_bytes() > 100_000, "the small one stays");
+    assert!(small.memory_bytes() > 40_000, "the small one stays");
     fill(&mut large, 0..10, b"new");
     large.delete(&199_999_u32.to_be_bytes());
     assert_eq!(large.get(&150_000_u32.to_be_bytes()).expect("readable"), Some(vec![15; 100]));
@@ -268,7 +273,7 @@ fn checkpoints_of_other_layouts_and_versions_are_thrown_away() {
     let mark = |disk: &super::disk::DiskStore| disk.mark().expect("readable").expect("a checkpoint");
     let disk = dir.lease(ID).expect("free");
     let old = super::mark::Mark { version: STATE_VERSION + 1, ..mark(&disk) };
-    disk.write(std::iter::empty(), 0, Some(&old)).expect("written");
+    disk.write(&mut store::Listed(&mut std::iter::empty()), 0, Some(&old)).expect("written");
     drop(disk);
     let mut store = env.store(ID, layout());
     assert_eq!((store.local(), all(&store)), (None, Vec::new()));

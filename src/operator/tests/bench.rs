@@ -8,7 +8,7 @@ use crate::change::ChangeBatch;
 use crate::expr::from_text::compile_text;
 use crate::expr::{CompiledExpr, Scope};
 use crate::operator::{Input, Operator, OperatorContext, RowError};
-use crate::state::{MemoryBase, StateStore};
+use crate::state::{MemoryBase, StateStore, Writes};
 use crate::time::NO_TIME;
 use crate::types::{Column, LogicalSchema, SqlType};
 
@@ -80,12 +80,14 @@ impl Bench {
     pub(super) fn commit(&mut self) -> Vec<ChangeBatch> {
         let out = self.call(|operator, cx| operator.on_commit(cx).expect("commit"));
         for (store, changelog) in self.stores.iter_mut().zip(&mut self.changelogs) {
-            for (key, value) in store.delta() {
+            let mut delta = store.delta();
+            while let Some((key, value)) = delta.next_write() {
                 match value {
                     Some(value) => changelog.insert(key.to_vec(), value.to_vec()),
                     None => changelog.remove(key),
                 };
             }
+            drop(delta);
             store.commit().expect("memory");
         }
         out
