@@ -55,6 +55,8 @@ impl KafkaProducer {
             .set("acks", "all")
             .set("enable.idempotence", "true")
             .set("linger.ms", LINGER_MS)
+            // A full batch leaves at once; what waits for longer is memory.
+            .set("batch.num.messages", "2000")
             .set("batch.size", shared.batch_bytes.load(Ordering::Relaxed).to_string())
             .set("queue.buffering.max.messages", "100000")
             .set("queue.buffering.max.kbytes", "65536")
