@@ -36,7 +36,7 @@ const LOOK_US: i64 = 100_000;
 
 /// Reads one partition.
 pub(super) trait Source: Send {
-    /// Appends at most `max` records of those that have come.
+    /// Appends at most `max` records of those that have come; none when it fails.
     fn read(&mut self, max: usize, into: &mut RecordSet) -> Result<()>;
     /// One past the last record of the partition, as far as the source knows.
     fn end_offset(&self) -> Option<i64>;
@@ -143,7 +143,7 @@ impl Drop for Expectation {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

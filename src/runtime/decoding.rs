@@ -40,13 +40,16 @@ struct Decoding {
     state: Mutex<State>,
 }
 
+/// What a reader uses: of the specification the system columns, and its columns.
+type Use = (SourceSpec, LogicalSchema);
+
 #[derive(Default)]
 struct State {
-    /// What each query uses.
-    users: Vec<(u64, SourceSpec, LogicalSchema)>,
+    /// What readers use, and how many use just that: every task of a query has a reader.
+    users: Vec<(Use, usize)>,
     /// What they use together, under a number of its own.
     number: u64,
-    spec: Option<(SourceSpec, LogicalSchema)>,
+    spec: Option<Use>,
     /// Readers of that which nobody uses at the moment.
     idle: Vec<SourceReader>,
 }
@@ -76,12 +79,17 @@ impl Decodings {
                 }
             }
         };
-        let id = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let used = (spec.clone(), schema.clone());
         let mut state = lock(&decoding.state);
-        state.users.push((id, spec.clone(), schema.clone()));
-        decoding.settle(&mut state);
+        match state.users.iter_mut().find(|(known, _)| *known == used) {
+            Some((_, count)) => *count += 1,
+            None => {
+                state.users.push((used.clone(), 1));
+                decoding.settle(&mut state);
+            }
+        }
         drop(state);
-        Ok(QueryReader { own, schema: schema.arrow(), decoding, id })
+        Ok(QueryReader { own, schema: schema.arrow(), decoding, used })
     }
 }
 
@@ -90,9 +98,9 @@ impl Decoding {
     fn settle(&self, state: &mut State) {
         let mut spec = self.spec.clone();
         let mut columns: Vec<Column> = Vec::new();
-        let used = |name: &str| state.users.iter().find_map(|(_, _, schema)| schema.find(name));
+        let used = |name: &str| state.users.iter().find_map(|((_, schema), _)| schema.find(name));
         columns.extend(spec.declared.columns.iter().filter_map(|column| used(&column.name)).cloned());
-        for (_, own, schema) in &state.users {
+        for ((own, schema), _) in &state.users {
             for column in &schema.columns {
                 if !columns.iter().any(|known| known.name == column.name) {
                     columns.push(column.clone());
@@ -104,7 +112,7 @@ impl Decoding {
                 }
             }
         }
-        let windowed = state.users.iter().any(|(_, _, schema)| schema.windowed);
+        let windowed = state.users.iter().any(|((_, schema), _)| schema.windowed);
         let together = Some((spec, LogicalSchema::new(columns, windowed)));
         if state.spec != together {
             state.number = self.numbers.fetch_add(1, Ordering::Relaxed);
@@ -139,7 +147,7 @@ pub struct QueryReader {
     own: SourceReader,
     schema: SchemaRef,
     decoding: Arc<Decoding>,
-    id: u64,
+    used: Use,
 }
 
 impl QueryReader {
@@ -174,8 +182,12 @@ impl QueryReader {
 impl Drop for QueryReader {
     fn drop(&mut self) {
         let mut state = lock(&self.decoding.state);
-        state.users.retain(|(id, ..)| *id != self.id);
-        self.decoding.settle(&mut state);
+        let Some(at) = state.users.iter().position(|(known, _)| *known == self.used) else { return };
+        state.users[at].1 -= 1;
+        if state.users[at].1 == 0 {
+            state.users.remove(at);
+            self.decoding.settle(&mut state);
+        }
     }
 }
 

@@ -193,7 +193,7 @@ impl KafkaConsumer {
 
     /// Takes what has come, about `max` records: as many of each partition, then more of those that have more. Whether
     /// more could be there that others have to make room for.
-    fn drain(&mut self, max: usize) -> Result<(Vec<Arc<RecordSet>>, bool)> {
+    fn drain(&mut self, max: usize) -> (Vec<Arc<RecordSet>>, bool) {
         let Self { native, slots, trouble, .. } = self;
         native.consume(None, usize::MAX, |message| match message.failure() {
             Some(failure) => note(message, &failure, trouble),
@@ -219,21 +219,22 @@ impl KafkaConsumer {
                 if room == 0 {
                     break;
                 }
-                match feed.take(most.min(room))? {
-                    Taken::Set(set) => {
+                match feed.take(most.min(room)) {
+                    Ok(Taken::Set(set)) => {
                         room = room.saturating_sub(set.len());
                         if set.len() >= most {
                             more.push(feed);
                         }
                         sets.push(set);
                     }
-                    Taken::Nothing => {}
-                    Taken::HeldUp => held_up = true,
+                    Ok(Taken::Nothing) => {}
+                    Ok(Taken::HeldUp) => held_up = true,
+                    Err(error) => *trouble = Some(error),
                 }
             }
             open = more;
         }
-        Ok((sets, held_up))
+        (sets, held_up)
     }
 }
 
@@ -345,13 +346,12 @@ impl Consumer for KafkaConsumer {
         let max = max_records.clamp(1, 100_000);
         let bell = self.native.context().bell().clone();
         for wait in [timeout, Duration::ZERO] {
-            let drained = self.drain(max);
+            let (sets, held_up) = self.drain(max);
             let rebalances = self.native.context().take_rebalances();
             if !rebalances.is_empty() {
                 // Records that came with it are dropped: they are not committed, so their next owner reads them.
                 return self.rebalance(rebalances);
             }
-            let (sets, held_up) = drained?;
             if !sets.is_empty() {
                 return Ok(Poll { sets, ..Poll::default() });
             }

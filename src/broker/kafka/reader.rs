@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::Waker;
 
 use rdkafka::error::RDKafkaErrorCode;
@@ -11,7 +11,7 @@ use super::Shared;
 use super::consumer::offset_list;
 use super::error::{crate_failed, failed};
 use super::native::{Failure, NativeConsumer, PartitionQueue, Received};
-use crate::broker::lanes::{Source, Sources};
+use crate::broker::lanes::{Source, Sources, lock};
 use crate::broker::{ConsumerOptions, TopicPartition};
 use crate::change::RecordSet;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,6 +26,8 @@ pub(super) struct PartitionReader {
     pub(super) position: i64,
     /// Everything before the end has been read, transaction markers set aside.
     pub(super) drained: bool,
+    /// An error that came behind records.
+    trouble: Option<Error>,
 }
 
 impl PartitionReader {
@@ -39,14 +41,24 @@ impl PartitionReader {
         let name = CString::new(&*partition.topic).map_err(|_| Error::semantic("a null byte in a topic name"))?;
         let queue = native.partition_queue(&name, partition.partition, waker);
         let queue = queue.map_err(|failure| failed(&format!("reading {partition}"), &failure))?;
-        Ok(Self { partition: partition.clone(), name, queue, native: native.clone(), position, drained: false })
+        Ok(Self {
+            partition: partition.clone(),
+            name,
+            queue,
+            native: native.clone(),
+            position,
+            drained: false,
+            trouble: None,
+        })
     }
 }
 
 impl Source for PartitionReader {
     fn read(&mut self, max: usize, into: &mut RecordSet) -> Result<()> {
-        let Self { queue, native, position, drained, .. } = self;
-        let mut trouble = None;
+        if let Some(error) = self.trouble.take() {
+            return Err(error);
+        }
+        let Self { queue, native, position, drained, trouble, .. } = self;
         native.consume(Some(queue), max, |message| match message.failure() {
             None => {
                 let (key, value) = (message.key(), message.value());
@@ -54,10 +66,10 @@ impl Source for PartitionReader {
                 (*position, *drained) = (message.offset() + 1, false);
             }
             Some(failure) if failure.code == RDKafkaErrorCode::PartitionEOF => *drained = true,
-            Some(failure) => note(message, &failure, &mut trouble),
+            Some(failure) => note(message, &failure, trouble),
         });
-        // Nothing is lost by an error: what came before it is read again.
-        trouble.map_or(Ok(()), Err)
+        // Records in front of an error are handed over first.
+        if into.is_empty() { trouble.take().map_or(Ok(()), Err) } else { Ok(()) }
     }
 
     fn end_offset(&self) -> Option<i64> {
@@ -110,10 +122,6 @@ pub(super) struct ReadClients {
 struct ReadClient {
     native: Arc<NativeConsumer>,
     reading: Mutex<BTreeSet<TopicPartition>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ReadClients {
