@@ -14,8 +14,11 @@ pub fn write_double(out: &mut Vec<u8>, v: f64) {
         };
         return out.extend_from_slice(text.as_bytes());
     }
-    let mut buffer = ryu::Buffer::new();
     let magnitude = v.abs();
+    if let Some(hundredths) = hundredths(magnitude) {
+        return write_hundredths(out, v < 0.0, hundredths);
+    }
+    let mut buffer = ryu::Buffer::new();
     // In this range Java and ryu both write plain notation with at least one digit behind the point.
     if v == 0.0 || (1e-3..1e7).contains(&magnitude) {
         return out.extend_from_slice(buffer.format_finite(v).as_bytes());
@@ -35,6 +38,29 @@ pub fn write_double(out: &mut Vec<u8>, v: f64) {
     out.extend_from_slice(if digits.len() > 1 { &digits[1..] } else { b"0" });
     out.push(b'E');
     out.extend_from_slice(itoa::Buffer::new().format(exponent).as_bytes());
+}
+
+/// The number in hundredths, if it is that many: most prices are, and need no search for the shortest digits. So few
+/// digits are the only ones as short: two decimals of up to 15 digits are never the same double.
+fn hundredths(magnitude: f64) -> Option<u32> {
+    if !(0.01..1e7).contains(&magnitude) {
+        return None;
+    }
+    // Less than 2^30, so nothing is cut off but the fraction.
+    let nearest = (magnitude * 100.0 + 0.5) as u32;
+    (f64::from(nearest) / 100.0 == magnitude).then_some(nearest)
+}
+
+fn write_hundredths(out: &mut Vec<u8>, negative: bool, hundredths: u32) {
+    if negative {
+        out.push(b'-');
+    }
+    out.extend_from_slice(itoa::Buffer::new().format(hundredths / 100).as_bytes());
+    let (tenth, hundredth) = ((hundredths / 10 % 10) as u8, (hundredths % 10) as u8);
+    out.extend_from_slice(&[b'.', b'0' + tenth]);
+    if hundredth != 0 {
+        out.push(b'0' + hundredth);
+    }
 }
 
 /// What [`write_double`] writes.
@@ -98,6 +124,18 @@ mod tests {
             let v = f64::from_bits(bits);
             if v.is_finite() {
                 proptest::prop_assert_eq!(double_to_string(v).parse::<f64>().expect("a number").to_bits(), bits);
+            }
+        }
+
+        /// Prices, and what sums and products make of them.
+        #[test]
+        fn prices_have_the_shortest_digits(cents in -1_000_000_000..1_000_000_000_i32, factor in 1..20_i32) {
+            let price = f64::from(cents) / 100.0;
+            for v in [price, price * f64::from(factor), price + 0.1, f64::from(cents) * 0.01] {
+                if v == 0.0 || (1e-3..1e7).contains(&v.abs()) {
+                    let mut shortest = ryu::Buffer::new();
+                    proptest::prop_assert_eq!(double_to_string(v), shortest.format(v));
+                }
             }
         }
     }
