@@ -193,19 +193,19 @@ impl Shared {
             // A member that was killed is missed after this.
             .set("session.timeout.ms", "10000")
             // Members hear of a rebalance by the answer to a heartbeat.
-            .set("heartbeat.interval.ms", "2000")
+            .set("heartbeat.interval.ms", "3000")
             // A member whose thread does not come back for so long loses its partitions. Restoring does come back.
             .set("max.poll.interval.ms", "300000")
             // New partitions and deleted topics are noticed after this.
             .set("topic.metadata.refresh.interval.ms", "10000")
             // An end of a partition is told after a fetch that brought nothing; and a broker does not end the wait of a
             // fetch when a transaction ends, which makes its records readable.
-            .set("fetch.wait.max.ms", "100")
+            .set("fetch.wait.max.ms", if options.patient { "2000" } else { "100" })
             .set("fetch.queue.backoff.ms", "2")
             // What waits in the client, and what one more answer may bring on top: memory, and what waits for long is
             // no longer in the processor's cache when its turn comes.
-            .set("max.partition.fetch.bytes", "524288")
-            .set("queued.min.messages", "15000")
+            .set("max.partition.fetch.bytes", "262144")
+            .set("queued.min.messages", "6000")
             .set("queued.max.messages.kbytes", "8192")
             .set("fetch.max.bytes", "16777216");
         self.override_with_extra(&mut config);

@@ -123,6 +123,8 @@ pub struct ConsumerOptions {
     pub client_id: String,
     /// Which of the process's connections a member of a group reads over, should it be the first to read a partition.
     pub reader: usize,
+    /// Nobody waits to hear that there is nothing more to read: the broker is asked less often.
+    pub patient: bool,
 }
 
 /// Where to start reading.

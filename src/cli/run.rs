@@ -19,7 +19,9 @@ use crate::observe::MetricsServer;
 use crate::time::{Clock, SystemClock};
 
 /// How often signals are looked at.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(250);
+/// How often they are looked at, and at the queries, when those are to end by themselves.
+const LOOK_OFTEN: Duration = Duration::from_millis(50);
 
 /// Waits between two tries to reach the broker.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -79,7 +81,7 @@ pub fn run(settings: &Settings, args: &RunArgs, terminal: &mut Terminal, home: O
             caught_up = true;
             break;
         }
-        clock.sleep(LOOK);
+        clock.sleep(if args.until_caught_up { LOOK_OFTEN } else { LOOK });
         let now = clock.monotonic_us();
         if now - told_at >= STATUS_INTERVAL_US {
             told_at = now;

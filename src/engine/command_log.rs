@@ -133,7 +133,7 @@ impl CommandLog {
         }
         let partition = TopicPartition::new(topic, 0);
         let (position, _) = broker.offsets(&partition)?;
-        let options = ConsumerOptions { client_id: "command-log".into(), ..ConsumerOptions::default() };
+        let options = ConsumerOptions { client_id: "command-log".into(), patient: true, ..ConsumerOptions::default() };
         let mut consumer = broker.consumer(&options)?;
         consumer.assign(&[(partition.clone(), Start::Offset(position))])?;
         Ok(Self {

@@ -25,7 +25,7 @@ use crate::time::Clock;
 use crate::types::{Column, FormatSpec, SourceKind};
 
 /// How often this process looks what others did.
-const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Statements and queries on a broker.
 pub struct Engine {

@@ -108,6 +108,7 @@ impl Session {
             read_uncommitted: false,
             client_id,
             reader: index,
+            patient: false,
         })?;
         consumer.subscribe(&config.blueprint.input_topics())?;
         let now_us = config.clock.monotonic_us();

@@ -28,9 +28,9 @@ use crate::state::StateEnv;
 use crate::time::Clock;
 
 /// Records fetched at once.
-const POLL_RECORDS: usize = 10_000;
+const POLL_RECORDS: usize = 4_000;
 /// Longest wait for records. Whatever else wants the worker ends it.
-const POLL_WAIT: Duration = Duration::from_secs(1);
+const POLL_WAIT: Duration = Duration::from_secs(5);
 /// Shortest and longest wait before a failed worker tries again.
 const BACKOFF_MS: (u64, u64) = (100, 15_000);
 /// Longest wait for a broker that does not answer: when it is back, the query is soon.
