@@ -160,26 +160,32 @@ impl ReadClients {
 impl Sources for ReadClients {
     fn open(&self, partition: &TopicPartition, offset: i64, reader: usize, waker: Waker) -> Result<Box<dyn Source>> {
         let client = self.client(partition, reader)?;
-        let opened = PartitionReader::new(&client.native, partition, offset, waker).and_then(|inner| {
-            let list = offset_list(std::iter::once((partition, offset, None)))?;
-            let assigned = client.native.assign_more(&list);
-            assigned.map_err(|failure| failed(&format!("reading {partition}"), &failure))?;
-            Ok(inner)
-        });
-        match opened {
-            Ok(inner) => Ok(Box::new(SharedReader { inner, client })),
-            Err(error) => {
-                lock(&client.reading).remove(partition);
-                Err(error)
-            }
-        }
+        let claim = Claim { client: client.clone(), partition: partition.clone() };
+        let inner = PartitionReader::new(&client.native, partition, offset, waker)?;
+        let list = offset_list(std::iter::once((partition, offset, None)))?;
+        let assigned = client.native.assign_more(&list);
+        assigned.map_err(|failure| failed(&format!("reading {partition}"), &failure))?;
+        Ok(Box::new(SharedReader { inner, claim }))
     }
 }
 
 /// A partition that one of the process's clients reads.
 struct SharedReader {
     inner: PartitionReader,
+    claim: Claim,
+}
+
+/// That a client reads a partition. Declared behind what it reads with: nobody else reads the partition before that is
+/// gone.
+struct Claim {
     client: Arc<ReadClient>,
+    partition: TopicPartition,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        lock(&self.client.reading).remove(&self.partition);
+    }
 }
 
 impl Source for SharedReader {
@@ -187,7 +193,7 @@ impl Source for SharedReader {
         self.inner.read(max, into)?;
         if into.is_empty() {
             // What concerns the client as a whole; of its partitions their queues tell.
-            self.client.native.serve();
+            self.claim.client.native.serve();
         }
         Ok(())
     }
@@ -201,10 +207,9 @@ impl Drop for SharedReader {
     fn drop(&mut self) {
         let partition = &self.inner.partition;
         let ended = offset_list(std::iter::once((partition, self.inner.position, None)));
-        let ended = ended.map(|list| self.client.native.assign_less(&list));
+        let ended = ended.map(|list| self.claim.client.native.assign_less(&list));
         if let Ok(Err(failure)) = &ended {
             tracing::debug!(%partition, "a partition that is read no longer: {}", failure.text);
         }
-        lock(&self.client.reading).remove(partition);
     }
 }

@@ -72,12 +72,14 @@ impl<'a> Received<'a> {
     /// Whether a look at the record shows that it has none; librdkafka would allocate to find out, for each record.
     ///
     /// A record of format 2, the only one with headers and with a leader epoch, lies in the buffer that was fetched, and
-    /// behind its value the count of its headers, of which 0 is one byte. Debug builds, so all tests, ask librdkafka too.
+    /// behind its value the count of its headers, of which 0 is one byte. Only where an empty value lies is not known.
+    /// Debug builds, so all tests, ask librdkafka too.
     fn surely_without_headers(&self) -> bool {
         let message = self.0;
         // SAFETY: the message lives as long as this borrow; as said above, a byte of the same buffer follows its value.
         unsafe {
             !message.payload.is_null()
+                && message.len > 0
                 && sys::rd_kafka_message_leader_epoch(message) >= 0
                 && *message.payload.cast::<u8>().add(message.len) == 0
         }
@@ -105,6 +107,26 @@ impl<'a> Received<'a> {
 fn bytes<'a>(data: *const c_void, len: usize) -> Option<&'a [u8]> {
     // SAFETY: librdkafka says that `len` bytes lie there; the caller bounds the lifetime by the message's.
     (!data.is_null()).then(|| unsafe { std::slice::from_raw_parts(data.cast(), len) })
+}
+
+/// Messages that are to be destroyed, also when a visitor panics: a client with messages left cannot be closed.
+struct Messages<'a>(std::slice::Iter<'a, *mut sys::rd_kafka_message_t>);
+
+impl Messages<'_> {
+    fn destroy_first(&mut self) {
+        if let Some(message) = self.0.next() {
+            // SAFETY: it is ours, and destroyed once.
+            unsafe { sys::rd_kafka_message_destroy(*message) };
+        }
+    }
+}
+
+impl Drop for Messages<'_> {
+    fn drop(&mut self) {
+        while self.0.len() > 0 {
+            self.destroy_first();
+        }
+    }
 }
 
 /// A consumer: client and queue.
@@ -183,12 +205,11 @@ impl NativeConsumer {
             // SAFETY: the queue is alive; the batch has room for as many pointers.
             let count = unsafe { sys::rd_kafka_consume_batch_queue(queue, 0, batch.as_mut_ptr(), room) };
             let count = usize::try_from(count).unwrap_or(0);
-            for message in &batch[..count] {
+            let mut messages = Messages(batch[..count].iter());
+            while let Some(message) = messages.0.as_slice().first() {
                 // SAFETY: the pointers that were filled in are messages, ours until they are destroyed.
-                unsafe {
-                    visit(&Received(&**message));
-                    sys::rd_kafka_message_destroy(*message);
-                }
+                visit(&Received(unsafe { &**message }));
+                messages.destroy_first();
             }
             total += count;
             if count < room {
