@@ -205,7 +205,7 @@ impl Shared {
             // What waits in the client, and what one more answer may bring on top: memory, and what waits for long is
             // no longer in the processor's cache when its turn comes.
             .set("max.partition.fetch.bytes", "262144")
-            .set("queued.min.messages", "6000")
+            .set("queued.min.messages", "5000")
             .set("queued.max.messages.kbytes", "8192")
             .set("fetch.max.bytes", "16777216");
         self.override_with_extra(&mut config);
