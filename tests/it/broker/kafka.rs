@@ -22,6 +22,40 @@ fn properties_pass_through_and_wrong_ones_are_named() {
     assert!(error.message().contains("no.such.property"), "{error}");
 }
 
+/// Where a record has no headers its bytes are only looked at: in every kind of batch they must lie as expected.
+#[test]
+fn headers_survive_compression() {
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let properties = BTreeMap::from([("compression.type".to_owned(), codec.to_owned())]);
+        let broker = KafkaBroker::connect(&kafka_bootstrap(), &properties).unwrap();
+        let topic = unique("t");
+        create(&broker, &topic, 1);
+        let values = [Some(vec![b'v'; 200]), Some(Vec::new()), None, Some(vec![0; 3])];
+        let headers = [vec![], vec![Header { key: "trace".into(), value: Some(b"1".to_vec()) }]];
+        let written: Vec<_> = (0..400).map(|i| (values[i % 4].clone(), headers[i % 3 % 2].clone())).collect();
+        let mut producer = broker.producer(&ProducerOptions::default()).unwrap();
+        for (value, headers) in &written {
+            let value = value.as_deref();
+            producer
+                .send(OutRecord { topic: &topic, partition: 0, key: Some(b"k"), value, timestamp: 1, headers })
+                .unwrap();
+        }
+        producer.flush(Duration::from_secs(30)).unwrap();
+        let mut consumer = reader(&broker, &topic, 0);
+        let mut read = Vec::new();
+        for _ in 0..PATIENCE {
+            for set in consumer.poll(1000, SHORT).unwrap().sets {
+                let record = |i| (set.values.get(i).map(<[u8]>::to_vec), set.headers_of(i).to_vec());
+                read.extend((0..set.len()).map(record));
+            }
+            if read.len() >= written.len() {
+                break;
+            }
+        }
+        assert_eq!(read, written, "{codec}");
+    }
+}
+
 /// The Java producer's timestamps may be 0; librdkafka reads that as "now".
 #[test]
 fn the_epoch_itself_becomes_the_first_millisecond() {
